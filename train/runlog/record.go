@@ -1,0 +1,152 @@
+// Package runlog keeps the record of a training run: metrics.jsonl, one JSON object per line, appended as the run goes.
+//
+// There are two kinds of lines. A step has "loss" and the figures of one optimiser step; an evaluation has "eval", an
+// object of named figures. Both have "step" and "epoch". Figures that are not finite are written as null, which JSON
+// can hold, and read back as NaN.
+package runlog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Step is the record of one optimiser step.
+type Step struct {
+	Step       int     // optimiser steps done, counted from 1
+	Epoch      float64 // passes over the data done, with its fraction
+	Loss       float64 // (1−λ)·Prediction + λ·SIGReg
+	Prediction float64 // mean squared distance of the projections from their centre
+	SIGReg     float64 // the statistic, averaged over slices and views
+	SIGRegSE   float64 // its standard error over slices
+	LR         float64 // learning rate of this step
+	GradNorm   float64 // L2 norm of all gradients, before clipping
+	ImagesPerS float64 // images, not views, per second
+	Seconds    float64 // training time since the run began, over all its sessions
+}
+
+// Eval is the record of one evaluation during or after training.
+type Eval struct {
+	Step   int                // optimiser steps done
+	Epoch  float64            // passes over the data done, with its fraction
+	Values map[string]float64 // figures by name, such as "knn" and "linear", accuracies in [0, 1]
+}
+
+// number is a float64 whose JSON form is null where it is NaN or infinite.
+type number float64
+
+func (n number) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(n))
+}
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
+}
+
+// stepLine and evalLine are the two kinds of lines; anyLine tells them apart.
+type stepLine struct {
+	Step       int    `json:"step"`
+	Epoch      number `json:"epoch"`
+	Loss       number `json:"loss"`
+	Prediction number `json:"prediction"`
+	SIGReg     number `json:"sigreg"`
+	SIGRegSE   number `json:"sigreg_se"`
+	LR         number `json:"lr"`
+	GradNorm   number `json:"grad_norm"`
+	ImagesPerS number `json:"images_per_s"`
+	Seconds    number `json:"seconds"`
+}
+
+type evalLine struct {
+	Step  int               `json:"step"`
+	Epoch number            `json:"epoch"`
+	Eval  map[string]number `json:"eval"`
+}
+
+type anyLine struct {
+	Step *int            `json:"step"`
+	Loss json.RawMessage `json:"loss"`
+	Eval json.RawMessage `json:"eval"`
+}
+
+// MarshalJSON writes the record as one line of metrics.jsonl, without its newline.
+func (s Step) MarshalJSON() ([]byte, error) {
+	return json.Marshal(stepLine{
+		Step: s.Step, Epoch: number(s.Epoch), Loss: number(s.Loss), Prediction: number(s.Prediction),
+		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), LR: number(s.LR), GradNorm: number(s.GradNorm),
+		ImagesPerS: number(s.ImagesPerS), Seconds: number(s.Seconds),
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. Figures that the line lacks stay as they are.
+func (s *Step) UnmarshalJSON(b []byte) error {
+	l := stepLine{
+		Step: s.Step, Epoch: number(s.Epoch), Loss: number(s.Loss), Prediction: number(s.Prediction),
+		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), LR: number(s.LR), GradNorm: number(s.GradNorm),
+		ImagesPerS: number(s.ImagesPerS), Seconds: number(s.Seconds),
+	}
+	if err := json.Unmarshal(b, &l); err != nil {
+		return err
+	}
+	*s = Step{
+		Step: l.Step, Epoch: float64(l.Epoch), Loss: float64(l.Loss), Prediction: float64(l.Prediction),
+		SIGReg: float64(l.SIGReg), SIGRegSE: float64(l.SIGRegSE), LR: float64(l.LR), GradNorm: float64(l.GradNorm),
+		ImagesPerS: float64(l.ImagesPerS), Seconds: float64(l.Seconds),
+	}
+	return nil
+}
+
+// MarshalJSON writes the record as one line of metrics.jsonl, without its newline. Values are sorted by name.
+func (e Eval) MarshalJSON() ([]byte, error) {
+	values := make(map[string]number, len(e.Values))
+	for name, v := range e.Values {
+		values[name] = number(v)
+	}
+	return json.Marshal(evalLine{Step: e.Step, Epoch: number(e.Epoch), Eval: values})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (e *Eval) UnmarshalJSON(b []byte) error {
+	var l evalLine
+	if err := json.Unmarshal(b, &l); err != nil {
+		return err
+	}
+	*e = Eval{Step: l.Step, Epoch: float64(l.Epoch), Values: make(map[string]float64, len(l.Eval))}
+	for name, v := range l.Eval {
+		e.Values[name] = float64(v)
+	}
+	return nil
+}
+
+// parse reads one line into a Step or an Eval; one of the two results is nil.
+func parse(line []byte) (*Step, *Eval, error) {
+	var kind anyLine
+	if err := json.Unmarshal(line, &kind); err != nil {
+		return nil, nil, fmt.Errorf("not a JSON record: %w", err)
+	}
+	switch {
+	case kind.Step == nil:
+		return nil, nil, errors.New(`it has no "step"`)
+	case kind.Eval != nil:
+		e := new(Eval)
+		if err := json.Unmarshal(line, e); err != nil {
+			return nil, nil, err
+		}
+		return nil, e, nil
+	case kind.Loss != nil:
+		s := new(Step)
+		if err := json.Unmarshal(line, s); err != nil {
+			return nil, nil, err
+		}
+		return s, nil, nil
+	}
+	return nil, nil, errors.New(`it has neither "loss" nor "eval"`)
+}
