@@ -1,0 +1,111 @@
+#include "native.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <dlfcn.h>
+#include <torch/version.h>
+
+#include <cstring>
+
+namespace {
+
+at::Tensor &ref(void *t) { return *static_cast<at::Tensor *>(t); }
+
+template <typename F>
+char *guarded(F f) {
+  try {
+    f();
+    return nullptr;
+  } catch (const c10::Error &e) {
+    return strdup(e.what_without_backtrace());
+  } catch (const std::exception &e) {
+    return strdup(e.what());
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+char *gojepa_add_(void *self, void *other, double alpha) {
+  return guarded([&] { ref(self).add_(ref(other), alpha); });
+}
+
+char *gojepa_addcmul_(void *self, void *a, void *b, double value) {
+  return guarded([&] { ref(self).addcmul_(ref(a), ref(b), value); });
+}
+
+char *gojepa_addcdiv_(void *self, void *a, void *b, double value) {
+  return guarded([&] { ref(self).addcdiv_(ref(a), ref(b), value); });
+}
+
+// gotch hands on an undefined tensor as the mask, which libtorch refuses.
+char *gojepa_attention(void **out, void *q, void *k, void *v) {
+  return guarded([&] { *out = new at::Tensor(at::scaled_dot_product_attention(ref(q), ref(k), ref(v))); });
+}
+
+char *gojepa_set_data(void *self, void *data) {
+  return guarded([&] { ref(self).set_data(ref(data)); });
+}
+
+char *gojepa_set_grad(void *self, void *grad) {
+  return guarded([&] { ref(self).mutable_grad() = grad ? ref(grad) : at::Tensor(); });
+}
+
+void *gojepa_scalar_new(void) { return new at::Scalar(0.0); }
+void gojepa_scalar_set_double(void *scalar, double v) { *static_cast<at::Scalar *>(scalar) = v; }
+void gojepa_scalar_set_int(void *scalar, int64_t v) { *static_cast<at::Scalar *>(scalar) = v; }
+void gojepa_scalar_free(void *scalar) { delete static_cast<at::Scalar *>(scalar); }
+
+#if TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR < 5
+void gojepa_autocast_get(int device_type, int *enabled, int *dtype) {
+  *enabled = device_type == 0 ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
+  *dtype = static_cast<int>(device_type == 0 ? at::autocast::get_autocast_cpu_dtype()
+                                             : at::autocast::get_autocast_gpu_dtype());
+}
+
+void gojepa_autocast_set(int device_type, int enabled, int dtype) {
+  auto type = static_cast<at::ScalarType>(dtype);
+  if (device_type == 0) {
+    at::autocast::set_cpu_enabled(enabled);
+    at::autocast::set_autocast_cpu_dtype(type);
+  } else {
+    at::autocast::set_enabled(enabled);
+    at::autocast::set_autocast_gpu_dtype(type);
+  }
+}
+#else
+void gojepa_autocast_get(int device_type, int *enabled, int *dtype) {
+  auto d = device_type == 0 ? at::kCPU : at::kCUDA;
+  *enabled = at::autocast::is_autocast_enabled(d);
+  *dtype = static_cast<int>(at::autocast::get_autocast_dtype(d));
+}
+
+void gojepa_autocast_set(int device_type, int enabled, int dtype) {
+  auto d = device_type == 0 ? at::kCPU : at::kCUDA;
+  at::autocast::set_autocast_enabled(d, enabled);
+  at::autocast::set_autocast_dtype(d, static_cast<at::ScalarType>(dtype));
+}
+#endif
+
+void gojepa_autocast_enter(void) { at::autocast::increment_nesting(); }
+
+void gojepa_autocast_leave(void) {
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+}
+
+int gojepa_grad_enabled(void) { return at::GradMode::is_enabled(); }
+
+void gojepa_set_num_threads(int n) { at::set_num_threads(n); }
+int gojepa_get_num_threads(void) { return at::get_num_threads(); }
+
+const char *gojepa_version(void) { return TORCH_VERSION; }
+
+char *gojepa_dlopen_cuda(void) {
+  if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) return nullptr;
+  const char *why = dlerror();
+  return strdup(why ? why : "libtorch_cuda.so cannot be loaded");
+}
+
+}  // extern "C"

@@ -1,0 +1,36 @@
+// What gotch's C API lacks and gojepa needs. Tensors are gotch's handles, that is at::Tensor*.
+// Functions that can fail return NULL, or a message that the caller frees.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+char *gojepa_add_(void *self, void *other, double alpha);
+char *gojepa_addcmul_(void *self, void *a, void *b, double value);
+char *gojepa_addcdiv_(void *self, void *a, void *b, double value);
+char *gojepa_attention(void **out, void *q, void *k, void *v);
+char *gojepa_set_data(void *self, void *data);
+char *gojepa_set_grad(void *self, void *grad);
+void *gojepa_scalar_new(void);
+void gojepa_scalar_set_double(void *scalar, double v);
+void gojepa_scalar_set_int(void *scalar, int64_t v);
+void gojepa_scalar_free(void *scalar);
+// The state of autocast on one device type (0 CPU, 1 CUDA); nesting is counted so that the cache of cast weights is
+// dropped when the outermost region ends.
+void gojepa_autocast_get(int device_type, int *enabled, int *dtype);
+void gojepa_autocast_set(int device_type, int enabled, int dtype);
+void gojepa_autocast_enter(void);
+void gojepa_autocast_leave(void);
+int gojepa_grad_enabled(void);
+void gojepa_set_num_threads(int n);
+int gojepa_get_num_threads(void);
+const char *gojepa_version(void);
+// Loads libtorch_cuda.so from the loader's path. NULL when it is there, else a message that the caller frees.
+char *gojepa_dlopen_cuda(void);
+
+#ifdef __cplusplus
+}
+#endif

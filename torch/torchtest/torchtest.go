@@ -1,0 +1,56 @@
+// Package torchtest helps tests of packages that work with libtorch: a CPU thread per test, comparison of tensors, and
+// the check that no tensor handle is left over.
+package torchtest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gojepa/gojepa/torch"
+)
+
+// Main runs the tests of a package and fails if tensor handles are left over. A package's TestMain calls it.
+func Main(m *testing.M) {
+	code := m.Run()
+	if n := torch.LiveHandles(); n != 0 {
+		fmt.Fprintf(os.Stderr, "%d tensor handles are still alive after the tests\n", n)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// Thread starts a CPU thread that ends with the test.
+func Thread(t testing.TB) *torch.Thread {
+	th, err := torch.Start(torch.Options{Threads: 1})
+	require.NoError(t, err)
+	t.Cleanup(th.Close)
+	return th
+}
+
+// Do runs f on a CPU thread of its own.
+func Do(t testing.TB, f func(s *torch.Scope)) {
+	t.Helper()
+	require.NoError(t, Thread(t).Do(context.Background(), f))
+}
+
+// Close asserts that got differs from want by at most tol times the largest absolute value of want, or floor where that
+// is larger.
+func Close(t testing.TB, want, got []float64, tol, floor float64, msg ...any) {
+	t.Helper()
+	require.Len(t, got, len(want), msg...)
+	limit := floor
+	for _, w := range want {
+		limit = max(limit, tol*math.Abs(w))
+	}
+	for i := range want {
+		if d := math.Abs(want[i] - got[i]); !(d <= limit) {
+			require.Failf(t, "values differ", "element %d of %d: want %g, got %g, differ by %g, allowed %g %s",
+				i, len(want), want[i], got[i], d, limit, fmt.Sprint(msg...))
+		}
+	}
+}
