@@ -145,6 +145,12 @@ func (t Tensor) Div_(o Tensor) { t.binaryInPlace("div_", libtch.AtgDiv_, o) }
 // AddScalar_ adds v to t.
 func (t Tensor) AddScalar_(v float64) { t.scalarInPlace("add_", libtch.AtgAddScalar_, v) }
 
+// AddInt_ adds v to t, whose elements may be integers.
+func (t Tensor) AddInt_(v int64) {
+	libtch.AtgAddScalar_(t.out(), t.c, t.mem().int(0, v))
+	t.drop("add_", t)
+}
+
 // SubScalar_ subtracts v from t.
 func (t Tensor) SubScalar_(v float64) { t.scalarInPlace("sub_", libtch.AtgSubScalar_, v) }
 

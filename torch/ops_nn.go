@@ -23,7 +23,7 @@ func (t Tensor) Linear(w, b Tensor) Tensor {
 // LayerNorm normalises the last dimension to mean 0 and variance 1 and applies w and b of its size.
 func (t Tensor) LayerNorm(w, b Tensor, eps float64) Tensor {
 	m := t.mem()
-	libtch.AtgLayerNorm(t.out(), t.c, m.list(0, w.Size(0)), 1, w.c, b.c, eps, 1)
+	libtch.AtgLayerNorm(t.out(), t.c, m.list(0, t.Size(-1)), 1, w.c, b.c, eps, 1)
 	return t.result("layer_norm", t, w, b)
 }
 

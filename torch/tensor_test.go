@@ -122,6 +122,7 @@ func TestOps(t *testing.T) {
 			"mul_":          {inPlace(func(x torch.Tensor) { x.Mul_(v) }), []float64{0.5, -2, 6, 2, -5, 12}},
 			"div_":          {inPlace(func(x torch.Tensor) { x.Div_(v) }), []float64{2, -2, 1.5, 8, -5, 3}},
 			"add scalar_":   {inPlace(func(x torch.Tensor) { x.AddScalar_(1) }), []float64{2, 3, 4, 5, 6, 7}},
+			"add int_":      {inPlace(func(x torch.Tensor) { i := x.To(torch.Int64); i.AddInt_(2); x.Copy_(i) }), []float64{3, 4, 5, 6, 7, 8}},
 			"sub scalar_":   {inPlace(func(x torch.Tensor) { x.SubScalar_(1) }), []float64{0, 1, 2, 3, 4, 5}},
 			"mul scalar_":   {inPlace(func(x torch.Tensor) { x.MulScalar_(2) }), []float64{2, 4, 6, 8, 10, 12}},
 			"div scalar_":   {inPlace(func(x torch.Tensor) { x.DivScalar_(2) }), []float64{.5, 1, 1.5, 2, 2.5, 3}},

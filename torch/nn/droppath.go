@@ -1,0 +1,41 @@
+package nn
+
+import (
+	"github.com/gojepa/gojepa/internal/rng"
+	"github.com/gojepa/gojepa/torch"
+)
+
+// DropPath is stochastic depth: in training it zeroes a residual branch for some samples of the batch and divides the
+// others by the probability to be kept, so that the expectation stays (Huang et al., arXiv 1603.09382).
+type DropPath struct {
+	Rate  float64 // probability to drop, in [0, 1]
+	Layer uint32  // separates the masks of one pass
+}
+
+// Forward applies one mask value to each of the N rows of x [N, ...]. Masks depend on the Pass, the layer and the row,
+// never on the device or on what was drawn before. Gradient flows through the rows that are kept.
+func (d DropPath) Forward(s *torch.Scope, x torch.Tensor, p Pass) torch.Tensor {
+	if d.Rate == 0 || !p.Train {
+		return x
+	}
+	return s.Child(func(s *torch.Scope) torch.Tensor {
+		shape := make([]int64, x.Dim())
+		for i := range shape {
+			shape[i] = 1
+		}
+		shape[0] = x.Size(0)
+		return x.Mul(s.FromFloat32(d.mask(int(shape[0]), p), shape...).To(x.DType()))
+	})
+}
+
+func (d DropPath) mask(n int, p Pass) []float32 {
+	r := rng.New(p.Seed, rng.DropPath, p.Step, p.Part<<32|uint64(d.Layer))
+	keep := 1 - d.Rate
+	mask := make([]float32, n)
+	for i := range mask {
+		if r.Float64() < keep {
+			mask[i] = float32(1 / keep)
+		}
+	}
+	return mask
+}
