@@ -54,3 +54,19 @@ func Close(t testing.TB, want, got []float64, tol, floor float64, msg ...any) {
 		}
 	}
 }
+
+// Values are n numbers of mean 0 and variance 1, uniform on ±√3, from splitmix64. They are the inputs of golden tests:
+// scripts/golden/common.py makes the same, so that golden files need only hold results.
+func Values(seed uint64, n int) []float64 {
+	v := make([]float64, n)
+	state := seed
+	for i := range v {
+		state += 0x9e3779b97f4a7c15
+		z := state
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		z ^= z >> 31
+		v[i] = (float64(z>>11)/(1<<52) - 1) * math.Sqrt(3)
+	}
+	return v
+}

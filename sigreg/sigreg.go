@@ -1,0 +1,100 @@
+// Package sigreg measures how far embeddings are from an isotropic Gaussian, and gives the gradient that brings them
+// there: SIGReg, sketched isotropic Gaussian regularisation (Balestriero & LeCun 2025, arXiv 2511.08544, section 4).
+//
+// A distribution is the standard Gaussian exactly if its projection on every direction is (Cramér–Wold). SIGReg draws
+// random unit directions, projects, and tests each projection by the Epps–Pulley statistic, the weighted distance
+// between the projections' empirical characteristic function and the Gaussian's.
+//
+// [EppsPulley.Direct] is the formula as it stands; [EppsPulley.Mean] the same, and its gradient, in less time and memory.
+package sigreg
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/gojepa/gojepa/internal/rng"
+	"github.com/gojepa/gojepa/torch"
+)
+
+// EppsPulley is the statistic
+//
+//	N · Σ_t w_t [(mean_n cos(t·p_n) − e^{−t²/2})² + (mean_n sin(t·p_n))²],
+//
+// the integral over t by the trapezoidal rule of the squared distance between characteristic functions, weighted by
+// e^{−t²/2} (arXiv 2511.08544, eq. 4 and algorithm 1). For samples of a standard Gaussian its expectation does not
+// depend on N: 1.0525 with the default knots.
+type EppsPulley struct {
+	Knots     int     // points of the integration rule, 2 or more; 17 in the paper
+	TMax      float64 // end of the range of t, above 0
+	Symmetric bool    // integrate over [−TMax, TMax] as algorithm 1 does, not over [0, TMax] and count it twice
+}
+
+// Default is the rule of the published code: 17 knots on [0, 3], counted twice for the negative half.
+func Default() EppsPulley { return EppsPulley{Knots: 17, TMax: 3} }
+
+// Paper is the rule of the paper's algorithm 1: 17 knots on [−5, 5].
+func Paper() EppsPulley { return EppsPulley{Knots: 17, TMax: 5, Symmetric: true} }
+
+// Validate reports every value that is out of range.
+func (e EppsPulley) Validate() error {
+	var errs []error
+	if e.Knots < 2 {
+		errs = append(errs, fmt.Errorf("knots: %d, expected 2 or more", e.Knots))
+	}
+	if !(e.TMax > 0) || math.IsInf(e.TMax, 0) {
+		errs = append(errs, fmt.Errorf("tmax: %g, expected a number above 0", e.TMax))
+	}
+	return errors.Join(errs...)
+}
+
+// rule returns the knots t ≥ 0, equally spaced, and their weights without the Gaussian factor. The integrand is even in
+// t, so the negative half of a symmetric range is counted by doubling the weights of the positive one.
+func (e EppsPulley) rule() (t, w []float64) {
+	n, first, dt := e.Knots, 0.0, e.TMax/float64(e.Knots-1)
+	if e.Symmetric {
+		dt *= 2
+		n = (e.Knots + 1) / 2
+		if e.Knots%2 == 0 {
+			first = dt / 2 // no knot at zero: the middle interval spans [−dt/2, dt/2]
+		}
+	}
+	t, w = make([]float64, n), make([]float64, n)
+	for k := range t {
+		t[k] = first + float64(k)*dt
+		w[k] = 2 * dt
+	}
+	w[n-1] -= dt // the outer end of the range is half an interval
+	if first == 0 {
+		w[0] -= dt // zero is its own mirror image
+	}
+	return t, w
+}
+
+// gauss is the characteristic function of the standard Gaussian, and the weight of the statistic.
+func gauss(t float64) float64 { return math.Exp(-t * t / 2) }
+
+// Directions draws m unit vectors, uniform on the sphere of k dimensions, as the columns of a tensor [k, m]. They depend
+// on seed and step alone: equal on every device and rank. No gradient.
+func Directions(s *torch.Scope, dtype torch.DType, seed, step uint64, k, m int) torch.Tensor {
+	r := rng.New(seed, rng.Slices, step, 0)
+	a := make([]float64, k*m)
+	norm := make([]float64, m)
+	for i := range k {
+		row := a[i*m : (i+1)*m]
+		for j := range row {
+			row[j] = r.NormFloat64()
+			norm[j] += row[j] * row[j]
+		}
+	}
+	for j := range norm {
+		norm[j] = 1 / math.Sqrt(norm[j])
+	}
+	for i := range k {
+		row := a[i*m : (i+1)*m]
+		for j := range row {
+			row[j] *= norm[j]
+		}
+	}
+	return s.FromFloat64(a, int64(k), int64(m)).To(dtype)
+}
