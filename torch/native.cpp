@@ -45,6 +45,15 @@ char *gojepa_attention(void **out, void *q, void *k, void *v) {
   return guarded([&] { *out = new at::Tensor(at::scaled_dot_product_attention(ref(q), ref(k), ref(v))); });
 }
 
+// gotch returns a list allocated for the call.
+char *gojepa_unbind(void **outs, int slots, void *self, int64_t dim) {
+  return guarded([&] {
+    auto parts = ref(self).unbind(dim);
+    TORCH_CHECK(parts.size() <= static_cast<size_t>(slots), "unbind into ", parts.size(), " tensors: at most ", slots);
+    for (size_t i = 0; i < parts.size(); i++) outs[i] = new at::Tensor(std::move(parts[i]));
+  });
+}
+
 char *gojepa_set_data(void *self, void *data) {
   return guarded([&] { ref(self).set_data(ref(data)); });
 }

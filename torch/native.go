@@ -159,6 +159,10 @@ func nativeAttention(out *libtch.Ctensor, q, k, v libtch.Ctensor) string {
 	return message(C.gojepa_attention((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(q), unsafe.Pointer(k), unsafe.Pointer(v)))
 }
 
+func nativeUnbind(out *libtch.Ctensor, self libtch.Ctensor, dim int64) string {
+	return message(C.gojepa_unbind((*unsafe.Pointer)(unsafe.Pointer(out)), outSlots, unsafe.Pointer(self), C.int64_t(dim)))
+}
+
 func nativeSetData(self, data libtch.Ctensor) string {
 	return message(C.gojepa_set_data(unsafe.Pointer(self), unsafe.Pointer(data)))
 }

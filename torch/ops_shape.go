@@ -59,6 +59,18 @@ func (t Tensor) Select(d, index int64) Tensor {
 	return t.result("select", t)
 }
 
+// Unbind returns the views at each index of dimension d, which disappears and whose size is at most 8. Its gradient is
+// put together in one copy, where that of several calls of [Tensor.Select] adds up tensors of t's size.
+func (t Tensor) Unbind(d int64) []Tensor {
+	n := t.Size(int(d))
+	t.native("unbind", nativeUnbind(t.out(), t.c, d))
+	views := make([]Tensor, n)
+	for i := range views {
+		views[i] = t.th.own(t.th.mem.outs[i])
+	}
+	return views
+}
+
 // IndexSelect copies the rows of dimension d that index, an int64 vector, names.
 func (t Tensor) IndexSelect(d int64, index Tensor) Tensor {
 	libtch.AtgIndexSelect(t.out(), t.c, d, index.c)

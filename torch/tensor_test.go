@@ -98,6 +98,7 @@ func TestOps(t *testing.T) {
 			"unsqueeze":     {v.Unsqueeze(0).Expand(2, -1), []float64{0.5, -1, 2, 0.5, -1, 2}},
 			"narrow":        {a.Narrow(1, 1, 2), []float64{2, 3, 5, 6}},
 			"select":        {a.Select(1, 2), []float64{3, 6}},
+			"unbind":        {a.Unbind(-1)[1], []float64{2, 5}},
 			"index select":  {a.IndexSelect(1, s.FromInt64([]int64{2, 0}, 2)), []float64{3, 1, 6, 4}},
 			"gather":        {a.Gather(1, s.FromInt64([]int64{2, 0}, 2, 1)), []float64{3, 4}},
 			"cat":           {torch.Cat([]torch.Tensor{a, b}, 1).Select(0, 0), []float64{1, 2, 3, 6, 5, 4}},
@@ -184,6 +185,9 @@ func TestNetworkOps(t *testing.T) {
 		v := s.FromFloat64([]float64{1, 3}, 1, 1, 2, 1)
 		check("attention", []float64{2, 2}, q.ScaledDotProductAttention(q, v))
 		check("bicubic", []float64{5}, img.InterpolateBicubic(1, 1))
+		check("bicubic, antialiased", []float64{16.694063581519377, 27.747625154364968, 42.09423757021011,
+			121.75025058153831, 151.945972261803, 185.43474478506724}, // PyTorch's interpolate of (1 … 16)²
+			s.Arange(16).To(torch.Float64).AddScalar(1).Square().Reshape(1, 1, 4, 4).InterpolateBicubicAntialias(2, 3))
 	})
 }
 
