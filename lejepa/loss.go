@@ -1,0 +1,101 @@
+// Package lejepa is the objective of LeJEPA (Balestriero & LeCun 2025, arXiv 2511.08544): views of one image predict each
+// other's embedding, and SIGReg keeps the embeddings Gaussian, so that they cannot collapse. There is no teacher, no
+// stop-gradient and no schedule of the objective; lambda is its one hyper-parameter.
+//
+// [Compute] is the whole objective. [Model] is what is trained: an [Encoder] and a [Projector].
+package lejepa
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/gojepa/gojepa/sigreg"
+	"github.com/gojepa/gojepa/torch"
+)
+
+// Objective is the configuration of the loss.
+type Objective struct {
+	Lambda    float64           // weight of SIGReg, in [0, 1]; the prediction loss has 1 − Lambda
+	Slices    int               // random directions of SIGReg, drawn anew for each step
+	Statistic sigreg.EppsPulley // the test that each slice is put to
+	Seed      uint64            // names the directions, together with the step
+}
+
+// Default is the published recipe: λ = 0.02, 1024 slices, 17 knots on [0, 3].
+func Default() Objective {
+	return Objective{Lambda: 0.02, Slices: 1024, Statistic: sigreg.Default()}
+}
+
+// Validate reports every value that is out of range.
+func (o Objective) Validate() error {
+	var errs []error
+	if !(o.Lambda >= 0 && o.Lambda <= 1) {
+		errs = append(errs, fmt.Errorf("lambda: %g, expected a number from 0 to 1", o.Lambda))
+	}
+	if o.Slices < 1 {
+		errs = append(errs, fmt.Errorf("slices: %d, expected 1 or more", o.Slices))
+	}
+	return errors.Join(append(errs, o.Statistic.Validate())...)
+}
+
+// Loss is the objective of one step. Total carries the gradient.
+type Loss struct {
+	Total      torch.Tensor // (1 − λ)·Prediction + λ·SIGReg, a scalar
+	Prediction torch.Tensor // mean squared distance of the views' projections to their centre, a scalar
+	SIGReg     torch.Tensor // mean statistic over views and slices, a scalar
+	Statistics torch.Tensor // [V, M], without gradient
+}
+
+// Compute is the objective of projections z [V, N, K] of V views of N samples, the first globals of which are global
+// views:
+//
+//	(1 − λ) · mean_{v,n,k} (c_n − z_{v,n})² + λ · mean_v SIGReg(z_v)
+//
+// with c_n the mean of sample n's global views (arXiv 2511.08544, eq. 8 and algorithm 2). Gradient flows into every
+// view, and through the centres. The step names the directions. Projections of 16-bit types are taken to float32 first,
+// as squares and sums over a batch need its precision. It panics where globals is not in 1 … V.
+func (o Objective) Compute(s *torch.Scope, z torch.Tensor, globals int, step uint64) Loss {
+	if z.DType().Size() < 4 {
+		z = z.To(torch.Float32)
+	}
+	return o.computeOn(s, z, globals, sigreg.Directions(s, z.DType(), o.Seed, step, int(z.Size(2)), o.Slices))
+}
+
+// computeOn is Compute on given directions a [K, M].
+func (o Objective) computeOn(s *torch.Scope, z torch.Tensor, globals int, a torch.Tensor) Loss {
+	if v := z.Size(0); globals < 1 || int64(globals) > v {
+		panic(fmt.Sprintf("lejepa: %d global views of %d", globals, v))
+	}
+	var l Loss
+	s.Child(func(s *torch.Scope) torch.Tensor {
+		centre := z.Narrow(0, 0, int64(globals)).MeanDim(0, true)
+		l.Prediction = centre.Sub(z).Square().Mean()
+		l.SIGReg, l.Statistics = o.Statistic.Mean(s, z, a)
+		l.Total = l.Prediction.MulScalar(1 - o.Lambda).Add(l.SIGReg.MulScalar(o.Lambda))
+		s.Return(l.Total, l.Prediction, l.SIGReg, l.Statistics)
+		return torch.Tensor{}
+	})
+	return l
+}
+
+// Metrics are the figures of one step.
+type Metrics struct {
+	Loss       float64 // the objective
+	Prediction float64 // its prediction loss
+	SIGReg     float64 // its SIGReg
+	SIGRegSE   float64 // standard error of SIGReg over the slices, which are a random sample of all directions
+}
+
+// Finite reports whether the loss is neither infinite nor NaN.
+func (m Metrics) Finite() bool { return !math.IsNaN(m.Loss) && !math.IsInf(m.Loss, 0) }
+
+// Metrics reads the figures. On CUDA it waits for the device.
+func (l Loss) Metrics() Metrics {
+	perSlice := l.Statistics.MeanDim(0, false)
+	m := Metrics{Loss: l.Total.Item(), Prediction: l.Prediction.Item(), SIGReg: l.SIGReg.Item()}
+	if n := float64(perSlice.Size(0)); n > 1 {
+		m.SIGRegSE = math.Sqrt(perSlice.VarDim(0, true, false).Item() / n)
+	}
+	return m
+}
