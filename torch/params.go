@@ -17,6 +17,8 @@ type Param struct {
 	Value  Tensor // kept; owned by its Params
 	Buffer bool   // not trained: running statistics and the like
 	Decay  bool   // subject to weight decay
+
+	adopted bool // its memory is shared with another library, which may hold views of it
 }
 
 // Params is the ordered set of a model's parameters and buffers. Its order is that of PyTorch's state_dict, since models
@@ -153,7 +155,7 @@ func (a Path) make(s *Scope, q *Param, dtype DType, init Init, shape []int64) Te
 	return q.Value
 }
 
-// FlatGroup is one run of memory that holds all parameters of an optimiser group, and one that holds their gradients.
+// FlatGroup is one run of memory that holds parameters with one weight decay, and one that holds their gradients.
 type FlatGroup struct {
 	Params []*Param
 	Value  Tensor // [sum of sizes]
@@ -164,7 +166,8 @@ type FlatGroup struct {
 // Flatten moves the trained parameters into flat buffers, one for those with weight decay and one for those without, so
 // that an optimiser step, clipping or an all-reduce is a few calls. Each parameter becomes a view of its buffer and its
 // gradient a view of the gradients' buffer, which backward passes fill in place: gradients are zeroed, never unset.
-// Handles that models hold stay valid. Calling it again returns the same groups.
+// Handles that models hold stay valid; other views of a parameter do not follow, so adopted parameters are groups of
+// their own in the memory that they have. Calling it again returns the same groups.
 func (p *Params) Flatten(s *Scope) []*FlatGroup {
 	if p.flat != nil {
 		return p.flat
@@ -174,7 +177,7 @@ func (p *Params) Flatten(s *Scope) []*FlatGroup {
 			g := &FlatGroup{Decay: decay}
 			var total int64
 			for _, q := range p.Trained() {
-				if q.Decay == decay {
+				if q.Decay == decay && !q.adopted {
 					g.Params = append(g.Params, q)
 					total += q.Value.Numel()
 				}
@@ -182,6 +185,11 @@ func (p *Params) Flatten(s *Scope) []*FlatGroup {
 			if total > 0 {
 				g.lay(s, p.dtype, total)
 				p.flat = append(p.flat, g)
+			}
+		}
+		for _, q := range p.Trained() {
+			if q.adopted {
+				p.flat = append(p.flat, q.layInPlace(s))
 			}
 		}
 	})
