@@ -42,7 +42,7 @@ func TestAgainstPyTorch(t *testing.T) {
 					z := s.FromFloat64(torchtest.Values(c.Seed, int(v*n*k)), v, n, k).To(dtype).Detach().SetRequiresGrad(true)
 					a := s.FromFloat64(torchtest.Values(c.Seed+1, int(k*m)), k, m)
 					a = a.Div(a.Square().SumDim(0, true).Sqrt()).To(dtype)
-					l := Objective{Lambda: c.Lambda, Statistic: sigreg.Default()}.computeOn(s, z, c.Globals, a)
+					l := Objective{Lambda: c.Lambda, Statistic: sigreg.Default()}.ComputeOn(s, z, c.Globals, a)
 					l.Total.Backward()
 					got := l.Metrics()
 					torchtest.Close(t, []float64{c.Total, c.Prediction, c.SIGReg},

@@ -59,11 +59,11 @@ func (o Objective) Compute(s *torch.Scope, z torch.Tensor, globals int, step uin
 	if z.DType().Size() < 4 {
 		z = z.To(torch.Float32)
 	}
-	return o.computeOn(s, z, globals, sigreg.Directions(s, z.DType(), o.Seed, step, int(z.Size(2)), o.Slices))
+	return o.ComputeOn(s, z, globals, sigreg.Directions(s, z.DType(), o.Seed, step, int(z.Size(2)), o.Slices))
 }
 
-// computeOn is Compute on given directions a [K, M].
-func (o Objective) computeOn(s *torch.Scope, z torch.Tensor, globals int, a torch.Tensor) Loss {
+// ComputeOn is Compute on given directions a [K, M], unit columns.
+func (o Objective) ComputeOn(s *torch.Scope, z torch.Tensor, globals int, a torch.Tensor) Loss {
 	if v := z.Size(0); globals < 1 || int64(globals) > v {
 		panic(fmt.Sprintf("lejepa: %d global views of %d", globals, v))
 	}
