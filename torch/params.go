@@ -29,12 +29,19 @@ type Params struct {
 	list   []*Param
 	byName map[string]*Param
 	flat   []*FlatGroup
+	blank  bool // parameters get memory, and no initial values
 }
 
 // NewParams makes an empty set. Initial values come from streams named by seed and the parameter's index; they are drawn
 // in float64 and rounded to dtype, so that models of different types start alike.
 func NewParams(seed uint64, dtype DType) *Params {
 	return &Params{seed: seed, dtype: dtype, byName: map[string]*Param{}}
+}
+
+// NewBlankParams makes an empty set for a model whose weights are loaded: parameters are not drawn, and hold what their
+// memory happens to hold until then. Buffers get their initial values.
+func NewBlankParams(dtype DType) *Params {
+	return &Params{dtype: dtype, byName: map[string]*Param{}, blank: true}
 }
 
 // DType is the type of the parameters.
@@ -141,11 +148,16 @@ func (a Path) make(s *Scope, q *Param, dtype DType, init Init, shape []int64) Te
 		panic(fmt.Sprintf("torch: parameter %q made after Flatten", q.Name))
 	}
 	a.p.mustBeNew(q.Name)
-	v := make([]float64, numel(shape))
-	init(rng.New(a.p.seed, rng.Weights, uint64(len(a.p.list)), 0), shape, v)
-	t := s.FromFloat64(v, shape...)
-	if t.DType() != dtype {
-		t = t.To(dtype)
+	var t Tensor
+	if a.p.blank && !q.Buffer {
+		t = s.Empty(dtype, shape...)
+	} else {
+		v := make([]float64, numel(shape))
+		init(rng.New(a.p.seed, rng.Weights, uint64(len(a.p.list)), 0), shape, v)
+		t = s.FromFloat64(v, shape...)
+		if t.DType() != dtype {
+			t = t.To(dtype)
+		}
 	}
 	if !q.Buffer {
 		t.SetRequiresGrad(true)

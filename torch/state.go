@@ -1,0 +1,165 @@
+package torch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/gojepa/gojepa/torch/weights"
+)
+
+// LoadOptions say how a file's keys are matched with a model's. The zero value is PyTorch's load_state_dict.
+type LoadOptions struct {
+	// Prefix selects the keys of the file that begin with it, and is taken off them: "encoder." for one part of a
+	// checkpoint.
+	Prefix string
+
+	// Lenient ignores missing and unexpected keys, as strict=False does in PyTorch. Shapes must agree all the same.
+	Lenient bool
+}
+
+// StateError says how the keys of a file differ from a model's.
+type StateError struct {
+	File       string     // what the keys are from
+	Missing    []string   // the model's, which the file lacks
+	Unexpected []string   // the file's, which the model lacks
+	Misshapen  []Mismatch // in both, and different
+}
+
+// Mismatch is a key whose tensor does not fit.
+type Mismatch struct {
+	Name      string
+	Got, Want string // such as "float32[10 192]"
+}
+
+// listed bounds how many keys of a kind a message names.
+const listed = 20
+
+// Error lists the keys by kind, the first 20 of each.
+func (e *StateError) Error() string {
+	var parts []string
+	add := func(what string, names []string) {
+		if len(names) == 0 {
+			return
+		}
+		more := ""
+		if n := len(names) - listed; n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		parts = append(parts, fmt.Sprintf("%s (%d): %s%s", what, len(names), strings.Join(names[:min(len(names), listed)], ", "), more))
+	}
+	add("missing keys", e.Missing)
+	add("unexpected keys", e.Unexpected)
+	var misshapen []string
+	for _, m := range e.Misshapen {
+		misshapen = append(misshapen, fmt.Sprintf("%s %s, expected %s", m.Name, m.Got, m.Want))
+	}
+	add("keys of another shape", misshapen)
+	return fmt.Sprintf("torch: %s: not the weights of this model: %s", e.File, strings.Join(parts, "; "))
+}
+
+// Save writes the state dict to path, in PyTorch's order: safetensors where the name ends so, and otherwise PyTorch's zip
+// format (.pt, .pth, .ckpt, .bin). The file appears whole or not at all. Errors name the path.
+func (p *Params) Save(s *Scope, path string, metadata map[string]string) error {
+	entries := make([]weights.Entry, len(p.list))
+	for i, q := range p.list {
+		dtype, err := weights.ParseDType(q.Value.DType().String())
+		if err != nil {
+			return fmt.Errorf("torch: saving %s: key %q: %w", path, q.Name, err)
+		}
+		entries[i] = weights.Entry{
+			Info: weights.Info{Name: q.Name, DType: dtype, Shape: q.Value.Shape()},
+			WriteData: func(w io.Writer) (err error) {
+				s.Child(func(s *Scope) Tensor {
+					_, err = w.Write(s.Use(q.Value).Bytes())
+					return Tensor{}
+				})
+				return err
+			},
+		}
+	}
+	return weights.SaveFile(path, entries, metadata)
+}
+
+// Load reads the state dict of the file at path into p's parameters and buffers: [Params.LoadFile] says how.
+func (p *Params) Load(s *Scope, path string, o LoadOptions) error {
+	f, err := weights.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.LoadFile(s, f, path, o), f.Close())
+}
+
+// LoadFile reads the values of f, called name in errors, into p's parameters and buffers, whose memory, type and device
+// stay. Keys that do not fit are reported together by a *[StateError] before anything changes; a file that cannot be read
+// on leaves some values old and some new. Files may lack num_batches_tracked, which PyTorch knows since version 0.4.1.
+func (p *Params) LoadFile(s *Scope, f *weights.File, name string, o LoadOptions) error {
+	if err := p.compare(f, name, o); err != nil {
+		return err
+	}
+	var err error
+	s.NoGrad(func() {
+		for _, q := range p.list {
+			if info, ok := f.Lookup(o.Prefix + q.Name); ok && err == nil {
+				err = q.read(s, f, info)
+			}
+		}
+	})
+	return err
+}
+
+// compare matches the file's keys, shapes and types with p's.
+func (p *Params) compare(f *weights.File, name string, o LoadOptions) error {
+	e := &StateError{File: name}
+	for _, q := range p.list {
+		info, ok := f.Lookup(o.Prefix + q.Name)
+		if !ok {
+			if !o.Lenient && !isBatchCount(q) {
+				e.Missing = append(e.Missing, q.Name)
+			}
+			continue
+		}
+		if _, known := dtypeOf(info.DType); !known || !slices.Equal(info.Shape, q.Value.Shape()) {
+			e.Misshapen = append(e.Misshapen, Mismatch{q.Name, fmt.Sprintf("%s%v", info.DType, info.Shape), q.Value.describe()})
+		}
+	}
+	for _, info := range f.Tensors() {
+		if key, ok := strings.CutPrefix(info.Name, o.Prefix); ok && p.byName[key] == nil && !o.Lenient {
+			e.Unexpected = append(e.Unexpected, info.Name)
+		}
+	}
+	if e.Missing == nil && e.Unexpected == nil && e.Misshapen == nil {
+		return nil
+	}
+	return e
+}
+
+func isBatchCount(q *Param) bool {
+	return q.Buffer && (q.Name == "num_batches_tracked" || strings.HasSuffix(q.Name, ".num_batches_tracked"))
+}
+
+// read copies the elements of a tensor of f into q.
+func (q *Param) read(s *Scope, f *weights.File, info weights.Info) error {
+	data, err := f.Read(info.Name)
+	if err != nil {
+		return err
+	}
+	dtype, _ := dtypeOf(info.DType)
+	s.Child(func(s *Scope) Tensor {
+		s.Use(q.Value).Copy_(s.FromBytes(dtype, data, info.Shape...))
+		return Tensor{}
+	})
+	return nil
+}
+
+// dtypeOf is the type of a file's elements, and whether there is one here.
+func dtypeOf(d weights.DType) (DType, bool) {
+	for _, t := range []DType{Uint8, Int8, Int16, Int32, Int64, Float16, Float32, Float64, Bool, BFloat16} {
+		if t.String() == d.String() {
+			return t, true
+		}
+	}
+	return 0, false
+}
