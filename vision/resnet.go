@@ -1,0 +1,154 @@
+package vision
+
+import (
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/nn"
+)
+
+// resnet is a residual network (He et al., arXiv 1512.03385) with the stride of a bottleneck in its 3×3 convolution, as in
+// torchvision and timm.
+type resnet struct {
+	layers     [4]int   // blocks per stage
+	channels   [4]int64 // of the 3×3 convolutions per stage
+	bottleneck bool
+}
+
+const (
+	resnetStem      = 64
+	resnetExpansion = 4 // of a bottleneck's output over its 3×3 convolution
+)
+
+var resnetChannels = [4]int64{64, 128, 256, 512}
+
+// resnetConv is the initial state of timm's convolutions in a ResNet.
+var resnetConv = nn.Options{NoBias: true, Weight: nn.KaimingNormalFanOut}
+
+func (r resnet) patch() int { return 0 }
+
+func (r resnet) infer(shape func(key string) []int64) Spec {
+	if w := shape("conv1.weight"); len(w) == 4 {
+		return Spec{Channels: int(w[1])}
+	}
+	return Spec{}
+}
+
+func (r resnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
+	n := &resnetNet{}
+	n.stem = newConvNorm(s, p, "conv1", "bn1", nn.Conv{In: int64(spec.Channels), Out: resnetStem, Kernel: 7, Stride: 2, Padding: 3}, nil)
+	blocks := r.layers[0] + r.layers[1] + r.layers[2] + r.layers[3]
+	in := int64(resnetStem)
+	for stage, names := range []string{"layer1", "layer2", "layer3", "layer4"} {
+		stride := int64(2)
+		if stage == 0 {
+			stride = 1
+		}
+		for i := range r.layers[stage] {
+			drop := nn.DropPath{Rate: decayed(spec.DropPath, len(n.blocks), blocks), Layer: uint32(len(n.blocks))}
+			b := r.block(s, p.Sub(names).At(i), in, r.channels[stage], stride)
+			b.dropPath = drop
+			n.blocks = append(n.blocks, b)
+			in, stride = r.out(stage), 1
+		}
+	}
+	n.features = in
+	if spec.NumClasses > 0 {
+		n.head = nn.NewLinear(s, p.Sub("fc"), in, int64(spec.NumClasses), nn.Options{})
+	}
+	return n
+}
+
+// out is the number of channels that a stage returns.
+func (r resnet) out(stage int) int64 {
+	if r.bottleneck {
+		return resnetExpansion * r.channels[stage]
+	}
+	return r.channels[stage]
+}
+
+func (r resnet) block(s *torch.Scope, p torch.Path, in, width, stride int64) *resnetBlock {
+	out := width
+	b := &resnetBlock{}
+	add := func(conv, bn string, c nn.Conv, weight torch.Init) {
+		b.branch = append(b.branch, newConvNorm(s, p, conv, bn, c, weight))
+	}
+	if r.bottleneck {
+		out = resnetExpansion * width
+		add("conv1", "bn1", nn.Conv{In: in, Out: width, Kernel: 1, Stride: 1}, nil)
+		add("conv2", "bn2", nn.Conv{In: width, Out: width, Kernel: 3, Stride: stride, Padding: 1}, nil)
+		add("conv3", "bn3", nn.Conv{In: width, Out: out, Kernel: 1, Stride: 1}, nn.Zeros)
+	} else {
+		add("conv1", "bn1", nn.Conv{In: in, Out: width, Kernel: 3, Stride: stride, Padding: 1}, nil)
+		add("conv2", "bn2", nn.Conv{In: width, Out: out, Kernel: 3, Stride: 1, Padding: 1}, nn.Zeros)
+	}
+	if stride != 1 || in != out {
+		b.shortcut = newConvNorm(s, p.Sub("downsample"), "0", "1", nn.Conv{In: in, Out: out, Kernel: 1, Stride: stride}, nil)
+	}
+	return b
+}
+
+type resnetNet struct {
+	stem     *convNorm
+	blocks   []*resnetBlock
+	head     *nn.Linear // nil: none
+	features int64
+}
+
+func (n *resnetNet) dim() int64 {
+	if n.head != nil {
+		return n.head.Bias.Shape()[0]
+	}
+	return n.features
+}
+
+func (n *resnetNet) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
+	x = s.Child(func(s *torch.Scope) torch.Tensor { return n.stem.forward(s, x, p).Relu().MaxPool2d(3, 2, 1) })
+	for _, b := range n.blocks {
+		x = b.forward(s, x, p)
+	}
+	x = x.MeanDims(false, 2, 3)
+	if n.head != nil {
+		x = n.head.Forward(s, x)
+	}
+	return x
+}
+
+// resnetBlock is a residual branch of two or three convolutions beside a shortcut.
+type resnetBlock struct {
+	branch   []*convNorm
+	shortcut *convNorm // nil: the input itself
+	dropPath nn.DropPath
+}
+
+func (b *resnetBlock) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
+	return s.Child(func(s *torch.Scope) torch.Tensor {
+		y := x
+		for i, c := range b.branch {
+			if i > 0 {
+				y = y.Relu()
+			}
+			y = c.forward(s, y, p)
+		}
+		y = b.dropPath.Forward(s, y, p)
+		if b.shortcut != nil {
+			x = b.shortcut.forward(s, x, p)
+		}
+		return y.Add(x).Relu()
+	})
+}
+
+// convNorm is a convolution followed by batch normalisation.
+type convNorm struct {
+	conv *nn.Conv2d
+	norm *nn.BatchNorm
+}
+
+func newConvNorm(s *torch.Scope, p torch.Path, conv, norm string, c nn.Conv, weight torch.Init) *convNorm {
+	return &convNorm{
+		conv: nn.NewConv2d(s, p.Sub(conv), c, resnetConv),
+		norm: nn.NewBatchNorm(s, p.Sub(norm), c.Out, weight),
+	}
+}
+
+func (l *convNorm) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
+	return l.norm.Forward(s, l.conv.Forward(s, x), p)
+}
