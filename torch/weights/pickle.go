@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -106,7 +107,7 @@ func (u *unpickler) str(n uint64, kind string) any {
 		u.off += int64(n)
 		return opaque("a long " + kind)
 	}
-	u.spend(int64(n) + 16)
+	u.spend(2*int64(n) + 32)
 	b := make([]byte, n)
 	if _, err := io.ReadFull(u.r, b); err != nil {
 		u.broken(err)
@@ -129,13 +130,27 @@ func (u *unpickler) line() string {
 		b = append(b, c)
 	}
 	b = bytes.TrimSuffix(b, []byte("\r"))
-	u.spend(int64(len(b)) + 16)
+	u.spend(4*int64(len(b)) + 32)
 	return string(b)
 }
 
 func (u *unpickler) push(v any) {
-	u.spend(16)
-	u.stack = append(u.stack, v)
+	u.stack = grow(u, u.stack, v)
+}
+
+// grow appends to a slice and pays for the array where a larger one was needed.
+func grow[T any](u *unpickler, s []T, v ...T) []T {
+	old := cap(s)
+	if old-len(s) < len(v) {
+		// append will at most double the array.
+		u.spend(int64(max(2*old, len(s)+len(v))) * int64(reflect.TypeFor[T]().Size()))
+	}
+	return append(s, v...)
+}
+
+func (u *unpickler) pushInt(n int64) {
+	u.spend(8)
+	u.push(n)
 }
 
 // floor is the stack height below which nothing may be popped.
@@ -166,14 +181,13 @@ func (u *unpickler) popMark() []any {
 	}
 	at := u.floor()
 	u.marks = u.marks[:len(u.marks)-1]
-	u.spend(16*int64(len(u.stack)-at) + 24)
-	items := append([]any(nil), u.stack[at:]...)
+	items := grow(u, []any(nil), u.stack[at:]...)
 	u.stack = u.stack[:at]
 	return items
 }
 
 func (u *unpickler) popN(n int) []any {
-	u.spend(16*int64(n) + 24)
+	u.spend(16 * int64(n))
 	items := make([]any, n)
 	for i := n - 1; i >= 0; i-- {
 		items[i] = u.pop()
@@ -188,9 +202,8 @@ func (u *unpickler) put(i uint64) {
 		u.fail("memo index %d out of order", i)
 	}
 	v := u.top()
-	if n := int64(i) + 1 - int64(len(u.memo)); n > 0 {
-		u.spend(24 * n)
-		u.memo = append(u.memo, make([]any, n)...)
+	for uint64(len(u.memo)) <= i {
+		u.memo = grow(u, u.memo, nil)
 	}
 	u.memo[i] = v
 }
@@ -233,19 +246,18 @@ func (u *unpickler) long(n uint64) {
 			shift := 64 - 8*n
 			v = v << shift >> shift
 		}
-		u.push(v)
+		u.pushInt(v)
 	default:
 		u.push(s)
 	}
 }
 
 func (u *unpickler) appendTo(items []any) {
-	u.spend(32 * int64(len(items)))
 	switch v := u.top().(type) {
 	case *list:
-		v.items = append(v.items, items...)
+		v.items = grow(u, v.items, items...)
 	case *object:
-		v.items = append(v.items, items...)
+		v.items = grow(u, v.items, items...)
 	default:
 		u.fail("append to %s", describe(v))
 	}
@@ -264,9 +276,8 @@ func (u *unpickler) setItems(items []any) {
 	default:
 		u.fail("item set on %s", describe(v))
 	}
-	u.spend(32 * int64(len(items)))
 	for i := 0; i < len(items); i += 2 {
-		d.pairs = append(d.pairs, pair{items[i], items[i+1]})
+		d.pairs = grow(u, d.pairs, pair{items[i], items[i+1]})
 	}
 }
 
@@ -339,11 +350,11 @@ func (u *unpickler) scalar(op byte) bool {
 	case 'I', 'L':
 		u.push(u.intLine(u.line()))
 	case 'J':
-		u.push(int64(int32(u.uint(4))))
+		u.pushInt(int64(int32(u.uint(4))))
 	case 'K':
-		u.push(int64(u.uint(1)))
+		u.pushInt(int64(u.uint(1)))
 	case 'M':
-		u.push(int64(u.uint(2)))
+		u.pushInt(int64(u.uint(2)))
 	case 0x8a: // LONG1
 		u.long(u.uint(1))
 	case 0x8b: // LONG4
@@ -353,8 +364,10 @@ func (u *unpickler) scalar(op byte) bool {
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			u.fail("bad number: %v", err)
 		}
+		u.spend(8)
 		u.push(f)
 	case 'G':
+		u.spend(8)
 		u.push(math.Float64frombits(swap64(u.uint(8))))
 	case 'S':
 		u.push(u.quoted(u.line()))
@@ -377,8 +390,7 @@ func (u *unpickler) scalar(op byte) bool {
 	case '2':
 		u.push(u.top())
 	case '(':
-		u.spend(8)
-		u.marks = append(u.marks, len(u.stack))
+		u.marks = grow(u, u.marks, len(u.stack))
 	case 'p':
 		u.put(u.number(u.line()))
 	case 'q':
@@ -406,14 +418,17 @@ func (u *unpickler) container(op byte) bool {
 		u.spend(24)
 		u.push(&list{})
 	case 'l', 't', 0x91: // LIST, TUPLE, FROZENSET
+		u.spend(24)
 		u.push(&list{items: u.popMark()})
 	case 0x85, 0x86, 0x87: // TUPLE1..3
+		u.spend(24)
 		u.push(&list{items: u.popN(int(op) - 0x84)})
 	case '}':
 		u.spend(24)
 		u.push(&dict{})
 	case 'd':
 		items := u.popMark()
+		u.spend(24)
 		u.push(&dict{})
 		u.setItems(items)
 	case 'a':
@@ -490,14 +505,14 @@ func (u *unpickler) class(op byte) bool {
 }
 
 func (u *unpickler) pushGlobal(module, name string) {
-	u.spend(64)
+	u.spend(32)
 	u.push(&global{module, name})
 }
 
 // foreign makes an object of a class that means nothing here.
 func (u *unpickler) foreign(class any, args []any) *object {
 	u.spend(160)
-	name := describe(class)
+	name := ""
 	if g, ok := class.(*global); ok {
 		name = g.String()
 	}

@@ -80,14 +80,13 @@ func (u *unpickler) orderedDict(name string, args []any) *dict {
 	if !ok {
 		return nil
 	}
-	u.spend(32 * int64(len(l.items)))
 	d := &dict{}
 	for _, it := range l.items {
 		kv, ok := it.(*list)
 		if !ok || len(kv.items) != 2 {
 			u.fail("%s of something that is no pair", name)
 		}
-		d.pairs = append(d.pairs, pair{kv.items[0], kv.items[1]})
+		d.pairs = grow(u, d.pairs, pair{kv.items[0], kv.items[1]})
 	}
 	return d
 }

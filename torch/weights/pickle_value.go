@@ -28,7 +28,7 @@ type dict struct{ pairs []pair }
 // object is an instance of a foreign class. Its code is unknown; what was
 // pickled with it is kept, since a state dict may be inside.
 type object struct {
-	class string
+	class string // "" if it was computed
 	state any
 	list
 	dict
@@ -72,6 +72,9 @@ func describe(v any) string {
 	case *dict:
 		return "a dict"
 	case *object:
+		if v.class == "" {
+			return "an object of an unknown class"
+		}
 		return "a " + v.class
 	case *global:
 		return "the name " + v.String()
@@ -109,12 +112,13 @@ func get(pairs []pair, key string) any {
 	return nil
 }
 
-// budget bounds the memory that a hostile file can make the parser take. It is
-// counted in bytes, roughly, and always downwards.
+// budget bounds the memory that a hostile file can make the parser allocate,
+// garbage included. It is counted in bytes, roughly, and only downwards.
 type budget struct{ left int64 }
 
-// parseBudget returns the budget for a file of the given size.
-func parseBudget(size int64) *budget { return &budget{left: 12<<20 + size/4} }
+// parseBudget returns the budget for a file of the given size. With what else
+// listing a file takes, it stays within 64 MB over that size.
+func parseBudget(size int64) *budget { return &budget{left: 32<<20 + size/3} }
 
 func (b *budget) spend(n int64) error {
 	if n < 0 || n > b.left {

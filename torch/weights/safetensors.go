@@ -47,7 +47,7 @@ func (f *File) openSafetensors(o Options) error {
 	}
 	// A header takes some hundred bytes per tensor. The bound keeps the memory
 	// that parsing takes below the limit for any file.
-	if limit := 3<<20 + f.size/16; int64(n) > limit {
+	if limit := 2<<20 + f.size/32; int64(n) > limit {
 		return fmt.Errorf("header of %d bytes, more than the %d that are believable for a file of this size", n, limit)
 	}
 	data := f.size - 8 - int64(n)
