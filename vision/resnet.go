@@ -25,6 +25,8 @@ var resnetConv = nn.Options{NoBias: true, Weight: nn.KaimingNormalFanOut}
 
 func (r resnet) patch() int { return 0 }
 
+func (r resnet) dims() (width, depth, heads int) { return 0, 0, 0 }
+
 func (r resnet) infer(shape func(key string) []int64) Spec {
 	if w := shape("conv1.weight"); len(w) == 4 {
 		return Spec{Channels: int(w[1])}

@@ -1,6 +1,7 @@
 package vision
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -16,6 +17,9 @@ type Spec struct {
 	PatchSize  int     `yaml:"patch_size" flag:"patch-size" help:"side of a ViT's patches in pixels; 0: the model's own" arg:"PX"`
 	Channels   int     `yaml:"channels" flag:"channels" help:"channels of the images; 0: the model's own, 3"`
 	NumClasses int     `yaml:"num_classes" flag:"num-classes" help:"width of a linear head on the pooled features; 0: no head"`
+	Width      int     `yaml:"width" flag:"width" help:"width of a ViT's tokens; 0: the model's own"`
+	Depth      int     `yaml:"depth" flag:"depth" help:"number of a ViT's blocks; 0: the model's own"`
+	Heads      int     `yaml:"heads" flag:"heads" help:"attention heads of a ViT, which divide its width; 0: the model's own"`
 	DropPath   float64 `yaml:"drop_path" flag:"drop-path" help:"probability to drop the last residual branch, from 0 in the first; below 1" arg:"P"`
 }
 
@@ -30,6 +34,8 @@ type variant struct {
 type family interface {
 	// patch is the side of the patches that images are cut into, 0 if they are not.
 	patch() int
+	// dims are width, depth and heads, all 0 if it has none to choose.
+	dims() (width, depth, heads int)
 	// build makes the parameters. The spec is complete and valid.
 	build(s *torch.Scope, p torch.Path, spec Spec) network
 	// infer reads sizes from the shapes of a state dict: 0 where they do not tell.
@@ -117,10 +123,17 @@ func (v variant) complete(s Spec) (Spec, error) {
 	if s.Channels == 0 {
 		s.Channels = 3
 	}
+	width, depth, heads := v.dims()
+	if width == 0 && (s.Width != 0 || s.Depth != 0 || s.Heads != 0) {
+		return s, fmt.Errorf("vision: model %s with width %d, depth %d, heads %d: expected 0, as these are a ViT's",
+			s.Name, s.Width, s.Depth, s.Heads)
+	}
+	s.Width, s.Depth, s.Heads = cmp.Or(s.Width, width), cmp.Or(s.Depth, depth), cmp.Or(s.Heads, heads)
 	for _, f := range []struct {
 		what  string
 		value int
-	}{{"image size", s.ImageSize}, {"patch size", s.PatchSize}, {"channels", s.Channels}, {"num classes", s.NumClasses}} {
+	}{{"image size", s.ImageSize}, {"patch size", s.PatchSize}, {"channels", s.Channels}, {"num classes", s.NumClasses},
+		{"width", s.Width}, {"depth", s.Depth}, {"heads", s.Heads}} {
 		if f.value < 0 {
 			return s, fmt.Errorf("vision: model %s with %s %d: expected 0 or more", s.Name, f.what, f.value)
 		}
@@ -128,6 +141,10 @@ func (v variant) complete(s Spec) (Spec, error) {
 	if s.PatchSize > 0 && s.ImageSize%s.PatchSize != 0 {
 		return s, fmt.Errorf("vision: model %s with image size %d, which its patch size %d does not divide: try %d",
 			s.Name, s.ImageSize, s.PatchSize, nearestMultiple(s.ImageSize, s.PatchSize))
+	}
+	if s.Heads > 0 && s.Width%s.Heads != 0 {
+		return s, fmt.Errorf("vision: model %s with width %d, which %d heads do not divide: try %d",
+			s.Name, s.Width, s.Heads, nearestMultiple(s.Width, s.Heads))
 	}
 	if !(s.DropPath >= 0 && s.DropPath < 1) {
 		return s, fmt.Errorf("vision: model %s with drop path %g: expected 0 or more and less than 1", s.Name, s.DropPath)

@@ -1,6 +1,7 @@
 package vision
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gojepa/gojepa/torch"
@@ -24,10 +25,15 @@ var vitLinear = nn.Options{Weight: nn.TruncNormal(0.02), Bias: nn.Zeros}
 
 func (v vit) patch() int { return v.patchSize }
 
+func (v vit) dims() (width, depth, heads int) { return int(v.width), int(v.depth), int(v.heads) }
+
 func (v vit) infer(shape func(key string) []int64) Spec {
 	var s Spec
 	if w := shape("patch_embed.proj.weight"); len(w) == 4 {
-		s.Channels, s.PatchSize = int(w[1]), int(w[2])
+		s.Width, s.Channels, s.PatchSize = int(w[0]), int(w[1]), int(w[2])
+	}
+	for shape(fmt.Sprintf("blocks.%d.norm1.weight", s.Depth)) != nil {
+		s.Depth++
 	}
 	if pos := shape("pos_embed"); len(pos) == 3 {
 		if side := math.Sqrt(float64(pos[1] - 1)); side == math.Trunc(side) {
@@ -38,6 +44,7 @@ func (v vit) infer(shape func(key string) []int64) Spec {
 }
 
 func (v vit) build(s *torch.Scope, p torch.Path, spec Spec) network {
+	v = vit{width: int64(spec.Width), depth: int64(spec.Depth), heads: int64(spec.Heads)}
 	n := &vitNet{width: v.width, patch: int64(spec.PatchSize), grid: int64(spec.ImageSize / spec.PatchSize)}
 	n.cls = p.NoDecay(s, "cls_token", nn.Normal(1e-6), 1, 1, v.width)
 	n.pos = p.NoDecay(s, "pos_embed", nn.TruncNormal(0.02), 1, 1+n.grid*n.grid, v.width)
