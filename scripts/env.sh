@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sets up the build over libtorch in the shell that sources this file, in sh, bash or zsh:
 #
 #	. scripts/env.sh

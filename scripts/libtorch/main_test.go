@@ -62,7 +62,7 @@ func (w *world) python(origin string) {
 	w.t.Setenv("PIP_CONFIG_FILE", os.DevNull)
 	w.t.Setenv("PIP_NO_INDEX", "1")
 	w.t.Setenv("PIP_FIND_LINKS", w.wheels)
-	w.script("python3", fmt.Sprintf(`if [ "$1" = -c ]; then echo %q; exit; fi
+	w.fakePython(fmt.Sprintf(`if [ "$1" = -c ]; then echo %q; exit; fi
 echo "$*" >>%q
 exec %q "$@"`, origin, w.calls, real))
 }
@@ -77,8 +77,8 @@ func realPython(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-func (w *world) script(name, body string) {
-	file := filepath.Join(w.bin, name)
+func (w *world) fakePython(body string) {
+	file := filepath.Join(w.bin, "python3")
 	require.NoError(w.t, os.RemoveAll(file))
 	require.NoError(w.t, os.WriteFile(file, []byte("#!/bin/sh\n"+body+"\n"), 0o755))
 }
@@ -240,10 +240,10 @@ func TestInterrupted(t *testing.T) {
 	w := newWorld(t)
 	started := filepath.Join(w.wheels, "started")
 	// pip that has written a part of the wheel to its TMPDIR and hangs.
-	w.script("python3", `[ "$1" = -c ] && exit
+	w.fakePython(`[ "$1" = -c ] && exit
 [ "$3" = --version ] && exit
-echo part >"$TMPDIR/part"; echo >'`+started+`'
-exec '`+lookPath(t, "sleep")+`' 60`)
+echo part >"$TMPDIR/part"; echo >'` + started + `'
+exec '` + lookPath(t, "sleep") + `' 60`)
 	w.usePath()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -310,17 +310,21 @@ func TestTwoAtOnce(t *testing.T) {
 
 func TestNoCompiler(t *testing.T) {
 	for _, name := range []string{"gcc", "g++"} {
-		w := newWorld(t)
-		require.NoError(t, os.Remove(filepath.Join(w.bin, name)))
-		w.fails("the compiler "+name+" was not found", "install g++")
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			require.NoError(t, os.Remove(filepath.Join(w.bin, name)))
+			w.fails("the compiler "+name+" was not found", "install g++")
+		})
 	}
 }
 
 func TestVersionAskedFor(t *testing.T) {
 	for _, v := range []string{"2.0.1", "2.12.0", "2.15.0", "1.13.1", "2.1", "latest", "2.11.0+cpu", "2.1.x", "../../x"} {
-		w := newWorld(t)
-		w.env["TORCH"] = v
-		w.fails("TORCH="+v+" is not a supported version", "2.1 to 2.11")
+		t.Run(v, func(t *testing.T) {
+			w := newWorld(t)
+			w.env["TORCH"] = v
+			w.fails("TORCH="+v+" is not a supported version", "2.1 to 2.11")
+		})
 	}
 }
 
@@ -344,7 +348,7 @@ func TestLibtorchVariable(t *testing.T) {
 	t.Run("before Python", func(t *testing.T) {
 		w := newWorld(t)
 		w.env["LIBTORCH"] = good
-		w.script("python3", "exit 1")
+		w.fakePython("exit 1")
 		_, err := w.run()
 		require.NoError(t, err)
 	})
@@ -405,7 +409,7 @@ func TestPythonsTorch(t *testing.T) {
 	})
 	t.Run("found without an import", func(t *testing.T) {
 		w := newWorld(t)
-		w.script("python3", fmt.Sprintf(`exec %q "$@"`, realPython(t)))
+		w.fakePython(fmt.Sprintf(`exec %q "$@"`, realPython(t)))
 		t.Setenv("PYTHONPATH", site)
 		vars, err := w.run()
 		require.NoError(t, err)
@@ -452,7 +456,7 @@ func TestOfficialArchive(t *testing.T) {
 	}
 	python := map[string]func(w *world){
 		"no Python": func(*world) {},
-		"no pip":    func(w *world) { w.script("python3", `[ "$1" = -c ]`) },
+		"no pip":    func(w *world) { w.fakePython(`[ "$1" = -c ]`) },
 	}
 	for name, setUp := range python {
 		for _, file := range []string{"libtorch-shared-with-deps-2.11.0+cpu.zip", "libtorch-cxx11-abi-shared-with-deps-2.11.0+cpu.zip"} {

@@ -1,0 +1,51 @@
+# Every target finds or fetches libtorch by itself (scripts/env.sh); TORCH=2.1.2 chooses its version.
+
+GOLANGCI_LINT := 2.15.0
+GOTESTSUM     := 1.13.0
+
+# What test runs; the flags are go test's.
+PACKAGES   ?= ./...
+TEST_FLAGS ?= -timeout 30m
+DEMO_FLAGS ?=
+
+TOOLS     := .cache/bin
+ENV       := . scripts/env.sh
+lint_bin  := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
+test_bin  := $(TOOLS)/gotestsum-$(GOTESTSUM)
+# Tools are pure Go; they are built with none of the variables of the build over libtorch.
+install    = mkdir -p $(TOOLS) && GOBIN=$(CURDIR)/$(TOOLS)/tmp CGO_ENABLED=0 GOFLAGS= go install $(1) && \
+             mv $(TOOLS)/tmp/$(notdir $(firstword $(subst @, ,$(1)))) $@ && \
+             rmdir $(TOOLS)/tmp
+
+.PHONY: help demo test lint bench parity check-python clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: ## pretrain on MNIST, and compare with raw pixels (DEMO_FLAGS="--steps 20" for a short one)
+	@$(ENV) && go run ./cmd/train --demo $(DEMO_FLAGS)
+
+test: $(test_bin) ## vet and test everything (TORCH=2.1.2 with another libtorch)
+	@$(ENV) && go vet $(PACKAGES) && $(test_bin) --format standard-quiet -- $(TEST_FLAGS) $(PACKAGES)
+
+lint: $(lint_bin) ## gofmt, vet, staticcheck and others (.golangci.yml)
+	@$(ENV) && $(lint_bin) run ./...
+
+bench: ## run the benchmarks
+	@$(ENV) && go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+parity: ## print the certificate of 50 training steps beside PyTorch's
+	@$(ENV) && go test -count 1 -run '^TestParity' -v ./train
+
+check-python: ## have PyTorch and timm read what gojepa writes (5 GB in .venv, once)
+	@scripts/python/setup.sh
+	@$(ENV) && for check in scripts/python/check_*.py; do echo "$$check" && .venv/bin/python "$$check" || exit 1; done
+
+clean: ## remove the tools and .venv (runs stay, and libtorch in ~/.cache/gojepa)
+	rm -rf $(TOOLS) .venv
+
+$(lint_bin):
+	@$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_LINT))
+
+$(test_bin):
+	@$(call install,gotest.tools/gotestsum@v$(GOTESTSUM))
