@@ -33,6 +33,7 @@ type Field struct {
 	Arg   string   // what the value is called in help; "" for a bool
 	Enum  []string // the values that it may have, or nil for any
 	Group string   // the heading that it stands under
+	Tag   reflect.StructTag
 
 	value reflect.Value
 }
@@ -72,7 +73,7 @@ func list(v reflect.Value, prefix, group string) []Field {
 		}
 		f := Field{
 			Path: path, Flag: t.Tag.Get("flag"), Help: t.Tag.Get("help"), Arg: t.Tag.Get("arg"),
-			Group: g, value: v.Field(i),
+			Group: g, Tag: t.Tag, value: v.Field(i),
 		}
 		if e := t.Tag.Get("enum"); e != "" {
 			f.Enum = strings.Split(e, ",")
@@ -286,7 +287,7 @@ func wanted(t reflect.Type) string {
 	case t == duration:
 		return "a time such as 90s or 10m"
 	case isText(t):
-		return "a " + strings.ToLower(t.Name())
+		return "a single value"
 	case k == reflect.Bool:
 		return "true or false"
 	case k >= reflect.Int && k <= reflect.Uint64:

@@ -1,0 +1,147 @@
+// Package config is the configuration of a training run: one typed struct, from which YAML keys, flags and help are
+// made. It knows nothing of libtorch.
+//
+// A Config goes through three states. [Default] and what the user gives make one in which some values are still "auto";
+// [Config.Adopt] takes those over from the run that is resumed, if there is one; [Config.Resolve] works the others out
+// from the data and the machine. What is saved beside a run is resolved, so it says what was really done.
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gojepa/gojepa/internal/atomicfile"
+	"github.com/gojepa/gojepa/internal/fields"
+)
+
+// Config is everything that determines a training run, but for what is passed to it in Go. Zeros are literal: a Lambda
+// of 0 trains without SIGReg. Fields of type [Auto] have a zero that means "auto".
+type Config struct {
+	Data      Data      `yaml:"data" group:"Data"`
+	Encoder   Encoder   `yaml:"encoder" group:"Encoder"`
+	Views     Views     `yaml:"views" group:"Views"`
+	Loss      Loss      `yaml:"loss" group:"Objective"`
+	Projector Projector `yaml:"projector" group:"Objective"`
+	Schedule  Schedule  `yaml:"schedule" group:"Schedule"`
+	Optim     Optim     `yaml:"optim" group:"Optimiser (AdamW)"`
+
+	Precision string    `yaml:"precision" flag:"precision" enum:"auto,fp32,bf16" arg:"fp32|bf16" group:"Machine" help:"arithmetic of encoder and projector; auto is bf16 where the machine computes it natively. Weights, optimiser and loss stay in fp32"`
+	Device    string    `yaml:"device" flag:"device" arg:"DEVICE" resume:"free" group:"Machine" help:"auto, cpu, cuda or cuda:N; auto is the first GPU if there is one"`
+	Threads   Auto[int] `yaml:"threads" flag:"threads" arg:"N" resume:"free" group:"Machine" help:"threads that compute on the CPU; auto is one for each core"`
+	Workers   Auto[int] `yaml:"workers" flag:"workers" arg:"N" resume:"free" group:"Machine" help:"goroutines that decode images and make views; auto is one for each core"`
+
+	Out             string `yaml:"out" flag:"out" arg:"DIR" resume:"free" group:"Run" help:"folder for checkpoints, metrics, weights and report; auto is runs/ and the name of the data"`
+	Resume          bool   `yaml:"resume" flag:"resume" resume:"free" group:"Run" help:"go on where the run in --out stopped; with --resume=false a run that is there already is an error"`
+	CheckpointEvery Every  `yaml:"checkpoint_every" flag:"checkpoint-every" arg:"EVERY" resume:"free" group:"Run" help:"time between checkpoints: never, 500 (steps), 2epochs or 10m. There is one at the end, and at Ctrl-C, in any case"`
+	EvalEvery       Every  `yaml:"eval_every" flag:"eval-every" arg:"EVERY" resume:"free" group:"Run" help:"time between evaluations (k-NN and linear probe) where there are labels, written likewise. There is one at the end in any case"`
+	Seed            uint64 `yaml:"seed" flag:"seed" group:"Run" help:"names everything random: initial weights, order, views, slices, drop path"`
+}
+
+// Data says which images to train on.
+type Data struct {
+	Path     string `yaml:"path" flag:"data" arg:"DIR" help:"folder of JPEG and PNG images, searched through; without it, the MNIST digits that come with the program"`
+	TestPath string `yaml:"test_path" flag:"test-data" arg:"DIR" resume:"free" help:"folder to evaluate on, laid out like the one of --data; without it, a fifth of the training images tests the probe that the others train"`
+	Labels   bool   `yaml:"labels" flag:"labels" resume:"free" help:"the folders' names are classes; used for evaluation only, never in training"`
+}
+
+// Encoder is the network whose features are wanted.
+type Encoder struct {
+	Name       string    `yaml:"model" flag:"model" arg:"NAME" help:"timm's name, such as vit_small_patch16_224 or resnet18; auto is vit_tiny on a CPU and vit_small on a GPU"`
+	ImageSize  Auto[int] `yaml:"image_size" flag:"image-size" arg:"PX" help:"side of global views; auto is the images' own shorter side, up to 128 on a CPU and 224 on a GPU"`
+	PatchSize  Auto[int] `yaml:"patch_size" flag:"patch-size" arg:"PX" help:"side of a ViT's patches; auto is what the model's name says or, with an auto model, what suits the image size"`
+	Channels   Auto[int] `yaml:"channels" flag:"channels" arg:"N" help:"channels of the images; auto is the data's own, 1 or 3"`
+	NumClasses int       `yaml:"num_classes" arg:"N" help:"width of a linear head between the pooled features and the projector; 0 is no head"`
+	DropPath   float64   `yaml:"drop_path" flag:"drop-path" arg:"P" help:"stochastic depth: probability to drop the last block's residual branches, rising from 0 in the first; below 1"`
+}
+
+// Loss is the objective: (1 − Lambda) · prediction + Lambda · SIGReg.
+type Loss struct {
+	Lambda    float64 `yaml:"lambda" flag:"lambda" help:"weight of SIGReg, from 0 to 1; the prediction loss has the rest. 0.02 to 0.05 are good starts"`
+	Slices    int     `yaml:"slices" flag:"slices" help:"random directions that SIGReg tests, drawn anew at each step"`
+	Knots     int     `yaml:"knots" help:"points of the integral over t, 2 or more"`
+	TMax      float64 `yaml:"t_max" help:"end of the range of t, above 0"`
+	Symmetric bool    `yaml:"symmetric" help:"integrate over [-t_max, t_max], as the paper's algorithm does, and not over [0, t_max] counted twice"`
+}
+
+// Projector is the MLP between features and objective; it is not used after training.
+type Projector struct {
+	Hidden []int `yaml:"hidden" arg:"N,N,…" help:"widths of its hidden layers"`
+	Dim    int   `yaml:"dim" flag:"proj-dim" help:"width of the projections that the objective sees"`
+}
+
+// Schedule is the length of the run. At least one of Epochs and Steps is auto.
+type Schedule struct {
+	BatchSize Auto[int] `yaml:"batch_size" flag:"batch-size" arg:"N" help:"images in a step; auto is 128 on a CPU and 256 on a GPU, or all images if they are fewer"`
+	Epochs    Auto[int] `yaml:"epochs" flag:"epochs" arg:"N" resume:"longer" help:"passes over the images; auto aims at an hour: 120,000 images on a CPU, 2 million on a GPU"`
+	Steps     Auto[int] `yaml:"steps" flag:"steps" arg:"N" resume:"longer" help:"length of the run in steps, in place of --epochs"`
+}
+
+// Optim is AdamW with a linear warm-up and a cosine decay of the learning rate.
+type Optim struct {
+	LR          float64       `yaml:"lr" flag:"lr" help:"peak learning rate"`
+	WeightDecay Auto[float64] `yaml:"weight_decay" flag:"weight-decay" arg:"X" help:"decoupled weight decay of weight matrices; auto is 0.05 for a ViT and 0.0005 for other models"`
+	WarmupSteps Auto[int]     `yaml:"warmup_steps" flag:"warmup-steps" arg:"N" help:"steps in which the learning rate rises to its peak; auto is a tenth of the run"`
+	FinalLR     float64       `yaml:"final_lr_fraction" help:"learning rate at the end, as a fraction of its peak"`
+	Betas       [2]float64    `yaml:"betas" help:"decay of the running means of gradients and of their squares"`
+	Eps         float64       `yaml:"eps" help:"added to the root of the mean square"`
+	ClipNorm    Clip          `yaml:"clip_norm" arg:"X" help:"gradients are scaled down to this L2 norm where theirs is larger; none is no limit"`
+}
+
+// Default returns the published recipe, with "auto" where it depends on data or machine: λ = 0.02, 1024 slices, 17 knots
+// on [0, 3], two global and six local views, a projector with two hidden layers of 2048, AdamW with cosine decay to a
+// thousandth of its learning rate (arXiv 2511.08544, section 6 and its code).
+func Default() Config {
+	return Config{
+		Encoder:         Encoder{Name: auto, DropPath: 0.1},
+		Views:           defaultViews(),
+		Loss:            Loss{Lambda: 0.02, Slices: 1024, Knots: 17, TMax: 3},
+		Projector:       Projector{Hidden: []int{2048, 2048}, Dim: 16},
+		Optim:           Optim{LR: 5e-4, FinalLR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
+		Precision:       auto,
+		Device:          auto,
+		Out:             auto,
+		Resume:          true,
+		CheckpointEvery: Every{Time: defaultCheckpointEvery},
+	}
+}
+
+// Load reads a YAML file over the defaults. The error names every mistake of the file.
+func Load(path string) (Config, error) {
+	c := Default()
+	if err := c.Read(path); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// Read sets what a YAML file gives and leaves the rest. The error joins all mistakes of the file, one line each: keys
+// that do not exist, with the nearest that does, and values of the wrong type.
+func (c *Config) Read(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading configuration: %w", err)
+	}
+	return c.Decode(text, path)
+}
+
+// Decode is Read for text in memory; name says in errors where it is from.
+func (c *Config) Decode(text []byte, name string) error { return fields.DecodeYAML(text, name, c) }
+
+// Encode returns the configuration as YAML that Decode reads, with help as comments.
+func (c Config) Encode() ([]byte, error) { return fields.EncodeYAML(&c) }
+
+// Save writes the configuration to a YAML file that Load reads. It replaces a file whole or not at all.
+func (c Config) Save(path string) error {
+	text, err := c.Encode()
+	if err != nil {
+		return fmt.Errorf("saving configuration: %w", err)
+	}
+	if err := atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	}); err != nil {
+		return fmt.Errorf("saving configuration: %w", err)
+	}
+	return nil
+}

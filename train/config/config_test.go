@@ -1,0 +1,327 @@
+package config
+
+import (
+	"bytes"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/internal/fields"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(path, got, 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got))
+}
+
+// write puts a YAML file into a fresh folder.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+func eurosat() Facts { return Facts{Images: 4000, Width: 64, Height: 64, Channels: 3, BF16: true} }
+func mnist() Facts   { return Facts{Images: 60_000, Width: 28, Height: 28, Channels: 1} }
+
+func TestDefaultIsValid(t *testing.T) {
+	assert.NoError(t, Default().Validate())
+	assert.NoError(t, Default().Resolve(mnist()).Validate())
+	assert.NoError(t, Default().Resolve(eurosat()).Validate())
+}
+
+// TestZeroConfig: nothing is filled in behind one's back, so the zero Config is full of problems.
+func TestZeroConfig(t *testing.T) {
+	err := Config{}.Validate()
+	require.Error(t, err)
+	assert.Equal(t, strings.TrimSpace(`
+encoder.model: "", expected a model's name, or auto
+views.global: 0, expected 1 or more
+loss.slices: 0, expected 1 or more
+loss.knots: 0, expected 2 or more
+loss.t_max: 0, expected a number above 0
+projector.dim: 0, expected 1 or more
+optim.eps: 0, expected a number above 0
+precision: "", expected auto, fp32 or bf16
+device: "", expected auto, cpu, cuda or cuda:N
+out: "", expected a folder, or auto
+`), err.Error())
+}
+
+func TestZerosAreLiteral(t *testing.T) {
+	c := Default()
+	require.NoError(t, c.Decode([]byte(`
+loss: {lambda: 0}
+encoder: {drop_path: 0}
+optim: {lr: 0, weight_decay: 0, warmup_steps: 0, final_lr_fraction: 0, betas: [0, 0]}
+schedule: {steps: 0}
+views: {local: 0}
+projector: {hidden: []}
+seed: 0
+`), "a.yaml"))
+	require.NoError(t, c.Validate())
+	c = c.Resolve(eurosat())
+	assert.Zero(t, c.Loss.Lambda)
+	assert.Equal(t, Of(0.0), c.Optim.WeightDecay)
+	assert.Equal(t, Of(0), c.Optim.WarmupSteps)
+	assert.Equal(t, Of(0), c.Schedule.Steps)
+	assert.Zero(t, c.TotalSteps(4000))
+	assert.Empty(t, c.Projector.Hidden)
+	assert.Zero(t, c.Views.Local)
+}
+
+func TestValidate(t *testing.T) {
+	for _, tt := range []struct{ name, yaml, want string }{
+		{"lambda above one", "loss: {lambda: 2}", "loss.lambda: 2, expected a number from 0 to 1"},
+		{"lambda below zero", "loss: {lambda: -0.1}", "loss.lambda: -0.1, expected a number from 0 to 1"},
+		{"patch", "encoder: {image_size: 30, patch_size: 4}",
+			"encoder.image_size: 30, expected a multiple of the patch size 4, such as 32"},
+		{"patch in the name", "encoder: {model: vit_small_patch16_224, image_size: 100}",
+			"encoder.image_size: 100, expected a multiple of the patch size 16, such as 96"},
+		{"patch that overrides the name", "encoder: {model: vit_small_patch16_224, image_size: 100, patch_size: 10}", ""},
+		{"no patches", "encoder: {model: resnet18, image_size: 33}", ""},
+		{"local size", "encoder: {patch_size: 8}\nviews: {local_size: 20}",
+			"views.local_size: 20, expected a multiple of the patch size 8, such as 24"},
+		{"no size", "encoder: {image_size: 0}", "encoder.image_size: 0, expected 1 or more, or auto"},
+		{"patch of nothing", "encoder: {patch_size: 0, image_size: 32}", "encoder.patch_size: 0, expected 1 or more, or auto"},
+		{"steps and epochs", "schedule: {steps: 10, epochs: 2}",
+			"schedule.steps: 10, expected auto, as schedule.epochs is 2: one says how long to train"},
+		{"steps and open epochs", "schedule: {steps: 10, epochs: auto}", ""},
+		{"betas", "optim: {betas: [0.9, 1]}", "optim.betas: 1, expected 0 or more and less than 1"},
+		{"clip", "optim: {clip_norm: 0}", "optim.clip_norm: 0, expected a number above 0, or none"},
+		{"device", "device: gpu", `device: "gpu", expected auto, cpu, cuda or cuda:N`},
+		{"second GPU", "device: cuda:1", ""},
+		{"batch", "schedule: {batch_size: 0}", "schedule.batch_size: 0, expected 1 or more, or auto"},
+		{"threads", "threads: 0\nworkers: -1", "threads: 0, expected 1 or more, or auto\nworkers: -1, expected 1 or more, or auto"},
+		{"hidden", "projector: {hidden: [512, 0]}", "projector.hidden: 0, expected widths of 1 or more"},
+		{"three", "loss: {lambda: 2}\nschedule: {epochs: -1}\nviews: {global: 0}", strings.Join([]string{
+			"views.global: 0, expected 1 or more", "loss.lambda: 2, expected a number from 0 to 1",
+			"schedule.epochs: -1, expected 0 or more, or auto",
+		}, "\n")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Default()
+			require.NoError(t, c.Decode([]byte(tt.yaml), "a.yaml"))
+			err := c.Validate()
+			if tt.want == "" {
+				assert.NoError(t, err)
+				return
+			}
+			assert.EqualError(t, err, tt.want)
+		})
+	}
+}
+
+// TestNotNumbers: YAML and flags cannot hold them, but Go can.
+func TestNotNumbers(t *testing.T) {
+	nan := math.NaN()
+	c := Default()
+	c.Loss.Lambda, c.Loss.TMax, c.Encoder.DropPath = nan, nan, nan
+	c.Optim = Optim{LR: nan, WeightDecay: Of(nan), FinalLR: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
+	err := c.Validate()
+	require.Error(t, err)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 10)
+}
+
+// TestThreeMistakes: a file with mistakes of three kinds has all of them named, with what was meant.
+func TestThreeMistakes(t *testing.T) {
+	path := write(t, "loss:\n  lamda: 0.05\noptim:\n  lr: fast\nschedule:\n  epochs: 10\nlambda: 1\nimage_size: 64\n")
+	_, err := Load(path)
+	assert.EqualError(t, err, strings.Join([]string{
+		path + ":2: loss.lamda: no such key; did you mean loss.lambda?",
+		path + `:4: optim.lr: "fast" is not a number`,
+		path + ":7: lambda: no such key; did you mean loss.lambda?",
+		path + ":8: image_size: no such key; did you mean encoder.image_size?",
+	}, "\n"))
+}
+
+func TestLoadErrors(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "gone.yaml"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	assert.ErrorContains(t, err, "reading configuration")
+	_, err = Load(write(t, "precision: fp16\n"))
+	assert.ErrorContains(t, err, `:1: precision: "fp16" is not one of auto, fp32, bf16`)
+}
+
+func TestRoundTrip(t *testing.T) {
+	every := Default()
+	require.NoError(t, every.Decode([]byte(`
+data: {path: "a: b", test_path: "true", labels: true}
+encoder: {model: resnet18, image_size: 96, patch_size: 8, channels: 1, num_classes: 512, drop_path: 0.125}
+views: {global: 4, local: 0, local_size: 32}
+loss: {lambda: 0.05, slices: 256, knots: 9, t_max: 5, symmetric: true}
+projector: {hidden: [64], dim: 128}
+schedule: {batch_size: 32, steps: 1e5}
+optim: {lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 7, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
+precision: bf16
+device: cuda:3
+threads: 3
+workers: 5
+out: "12"
+resume: false
+checkpoint_every: 2epochs
+eval_every: 500
+seed: 18446744073709551615
+`), "a.yaml"))
+	unchanged := Differences(Default(), every)
+	assert.Len(t, unchanged, len(fields.Of(&every))-1, "all but epochs, which steps replaces, are exercised")
+	for name, c := range map[string]Config{
+		"default": Default(), "every value": every,
+		"mnist": Default().Resolve(mnist()), "eurosat": Default().Resolve(eurosat()), "resnet": every.Resolve(eurosat()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "config.yaml")
+			require.NoError(t, c.Save(path))
+			again, err := Load(path)
+			require.NoError(t, err)
+			assert.Equal(t, c, again)
+			assert.Empty(t, Differences(c, again))
+		})
+	}
+}
+
+func TestSaveErrors(t *testing.T) {
+	err := Default().Save(filepath.Join(t.TempDir(), "gone", "config.yaml"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	assert.ErrorContains(t, err, "saving configuration")
+}
+
+func TestSavedFile(t *testing.T) {
+	text, err := Default().Resolve(eurosat()).Encode()
+	require.NoError(t, err)
+	golden(t, "eurosat.yaml", text)
+}
+
+func TestValues(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want Every
+		back string
+	}{
+		{"never", Every{}, "never"},
+		{"0", Every{}, "never"},
+		{"500", Every{Steps: 500}, "500"},
+		{"500steps", Every{Steps: 500}, "500"},
+		{"1e3 steps", Every{Steps: 1000}, "1000"},
+		{"1epoch", Every{Epochs: 1}, "1epoch"},
+		{"2epochs", Every{Epochs: 2}, "2epochs"},
+		{"2 epochs", Every{Epochs: 2}, "2epochs"},
+		{"10m", Every{Time: 10 * time.Minute}, "10m"},
+		{"90s", Every{Time: 90 * time.Second}, "1m30s"},
+		{"2h", Every{Time: 2 * time.Hour}, "2h"},
+	} {
+		var e Every
+		require.NoError(t, e.UnmarshalText([]byte(tt.text)), tt.text)
+		assert.Equal(t, tt.want, e)
+		assert.Equal(t, tt.back, e.String())
+		var again Every
+		require.NoError(t, again.UnmarshalText([]byte(e.String())))
+		assert.Equal(t, e, again)
+	}
+	for _, text := range []string{"", "often", "-5", "-5m", "0epochs", "1.5epochs", "auto"} {
+		assert.ErrorContains(t, new(Every).UnmarshalText([]byte(text)), "expected never, 500 (steps), 2epochs or a time such as 10m")
+	}
+
+	var n Auto[int]
+	require.NoError(t, n.UnmarshalText([]byte("12")))
+	assert.Equal(t, Of(12), n)
+	assert.Equal(t, 12, n.Or(5))
+	require.NoError(t, n.UnmarshalText([]byte("auto")))
+	assert.Equal(t, Auto[int]{}, n)
+	assert.Equal(t, 5, n.Or(5))
+	assert.EqualError(t, n.UnmarshalText([]byte("1.5")), `"1.5" is not a whole number or auto`)
+	var x Auto[float64]
+	require.NoError(t, x.UnmarshalText([]byte("5e-2")))
+	assert.Equal(t, "0.05", x.String())
+	assert.EqualError(t, x.UnmarshalText([]byte("none")), `"none" is not a number or auto`)
+	var c Clip
+	require.NoError(t, c.UnmarshalText([]byte("0.5")))
+	assert.Equal(t, Clip{true, 0.5}, c)
+	require.NoError(t, c.UnmarshalText([]byte("none")))
+	assert.Equal(t, Clip{}, c)
+	assert.EqualError(t, c.UnmarshalText([]byte("off")), `"off" is not a number or none`)
+}
+
+func TestEveryDue(t *testing.T) {
+	const perEpoch = 15
+	assert.False(t, Every{}.Due(30, perEpoch, time.Hour))
+	assert.True(t, Every{Steps: 10}.Due(30, perEpoch, 0))
+	assert.False(t, Every{Steps: 10}.Due(31, perEpoch, time.Hour))
+	assert.True(t, Every{Epochs: 2}.Due(60, perEpoch, 0))
+	assert.False(t, Every{Epochs: 2}.Due(45, perEpoch, time.Hour))
+	assert.True(t, Every{Time: time.Minute}.Due(1, perEpoch, time.Minute))
+	assert.False(t, Every{Time: time.Minute}.Due(60, perEpoch, time.Second))
+}
+
+// required are the flags that cmd/train promises; --config belongs to the command itself.
+const required = `data model image-size patch-size channels global-views local-views local-size lambda slices proj-dim
+batch-size epochs steps lr weight-decay warmup-steps precision seed device threads workers out checkpoint-every resume`
+
+func TestFlags(t *testing.T) {
+	c := Default()
+	have := map[string]bool{}
+	for _, f := range fields.Of(&c) {
+		have[f.Flag] = true
+		assert.NotEmpty(t, f.Help, "%s has no help", f.Path)
+		assert.NotEmpty(t, f.Group, "%s has no heading", f.Path)
+		assert.Contains(t, []string{"", "free", "longer"}, f.Tag.Get("resume"), f.Path)
+	}
+	for _, name := range strings.Fields(required) {
+		assert.True(t, have[name], "--%s", name)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	c := Default()
+	cmd := &cli.Command{Name: "train", Synopsis: "shows the flags of a run."}
+	cmd.Flags("", &c)
+	for name, all := range map[string]bool{"help.txt": false, "help-all.txt": true} {
+		var b bytes.Buffer
+		require.NoError(t, cmd.Help(&b, all))
+		golden(t, name, b.Bytes())
+	}
+}
+
+// TestFlagsOverFile: what the command line gives wins over the file, which wins over the defaults.
+func TestFlagsOverFile(t *testing.T) {
+	var opts struct {
+		Config string `yaml:"config" flag:"config"`
+	}
+	c := Default()
+	cmd := &cli.Command{Name: "train", FileFlag: "config", File: c.Read, Check: func() error { return c.Validate() }}
+	cmd.Flags("Files", &opts)
+	cmd.Flags("", &c)
+	path := write(t, "loss: {lambda: 0.05, slices: 64}\nschedule: {epochs: 3}\n")
+	_, err := cmd.Parse([]string{"--lambda", "0.1", "--config", path, "--views.local=0", "--resume=false", "--threads", "auto"})
+	require.NoError(t, err)
+	want := Default()
+	want.Loss.Lambda, want.Loss.Slices, want.Schedule.Epochs = 0.1, 64, Of(3)
+	want.Views.Local, want.Resume = 0, false
+	assert.Equal(t, want, c)
+
+	_, err = cmd.Parse([]string{"--config", write(t, "loss: {lamda: 1}\n"), "--lr", "fast", "--lambda", "7"})
+	require.Error(t, err)
+	lines := strings.Split(err.Error(), "\n")
+	require.Len(t, lines, 3)
+	assert.Contains(t, lines[0], "did you mean loss.lambda?")
+	assert.Equal(t, `--lr: "fast" is not a number`, lines[1])
+	assert.Equal(t, "loss.lambda: 7, expected a number from 0 to 1", lines[2])
+}

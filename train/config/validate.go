@@ -1,0 +1,116 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// problems gathers what is wrong with a configuration.
+type problems []error
+
+// check adds a problem unless ok.
+func (p *problems) check(ok bool, key string, value any, expected string) {
+	if !ok {
+		*p = append(*p, fmt.Errorf("%s: %v, expected %s", key, value, expected))
+	}
+}
+
+// atLeast checks a number that may be open.
+func (p *problems) atLeast(least int, key string, a Auto[int]) {
+	n, set := a.Get()
+	p.check(!set || n >= least, key, a, fmt.Sprintf("%d or more, or auto", least))
+}
+
+var devicePattern = regexp.MustCompile(`^(auto|cpu|cuda|cuda:[0-9]+)$`)
+
+// Validate reports every value that cannot be, joined, one line each: key, value and what was expected. Whether there
+// is a model of that name, a device of that number or a folder at that path is not for it to say.
+func (c Config) Validate() error {
+	var p problems
+	e := c.Encoder
+	p.check(e.Name != "", "encoder.model", `""`, "a model's name, or auto")
+	p.atLeast(1, "encoder.image_size", e.ImageSize)
+	p.atLeast(1, "encoder.patch_size", e.PatchSize)
+	p.atLeast(1, "encoder.channels", e.Channels)
+	p.check(e.NumClasses >= 0, "encoder.num_classes", e.NumClasses, "0 or more")
+	p.check(e.DropPath >= 0 && e.DropPath < 1, "encoder.drop_path", e.DropPath, "0 or more and less than 1")
+	c.checkPatches(&p)
+	c.Views.check(&p)
+
+	l := c.Loss
+	p.check(l.Lambda >= 0 && l.Lambda <= 1, "loss.lambda", l.Lambda, "a number from 0 to 1")
+	p.check(l.Slices >= 1, "loss.slices", l.Slices, "1 or more")
+	p.check(l.Knots >= 2, "loss.knots", l.Knots, "2 or more")
+	p.check(l.TMax > 0, "loss.t_max", l.TMax, "a number above 0")
+	for _, h := range c.Projector.Hidden {
+		p.check(h >= 1, "projector.hidden", h, "widths of 1 or more")
+	}
+	p.check(c.Projector.Dim >= 1, "projector.dim", c.Projector.Dim, "1 or more")
+
+	s := c.Schedule
+	p.atLeast(1, "schedule.batch_size", s.BatchSize)
+	p.atLeast(0, "schedule.epochs", s.Epochs)
+	p.atLeast(0, "schedule.steps", s.Steps)
+	if _, both := s.Epochs.Get(); both {
+		steps, both := s.Steps.Get()
+		p.check(!both, "schedule.steps", steps, fmt.Sprintf("auto, as schedule.epochs is %s: one says how long to train", s.Epochs))
+	}
+
+	o := c.Optim
+	p.check(o.LR >= 0, "optim.lr", o.LR, "0 or more")
+	decay, set := o.WeightDecay.Get()
+	p.check(!set || decay >= 0, "optim.weight_decay", o.WeightDecay, "0 or more, or auto")
+	p.atLeast(0, "optim.warmup_steps", o.WarmupSteps)
+	p.check(o.FinalLR >= 0 && o.FinalLR <= 1, "optim.final_lr_fraction", o.FinalLR, "a number from 0 to 1")
+	for _, b := range o.Betas {
+		p.check(b >= 0 && b < 1, "optim.betas", b, "0 or more and less than 1")
+	}
+	p.check(o.Eps > 0, "optim.eps", o.Eps, "a number above 0")
+	p.check(!o.ClipNorm.On || o.ClipNorm.Norm > 0, "optim.clip_norm", o.ClipNorm, "a number above 0, or none")
+
+	p.check(c.Precision == auto || c.Precision == "fp32" || c.Precision == "bf16", "precision",
+		strconv.Quote(c.Precision), "auto, fp32 or bf16")
+	p.check(devicePattern.MatchString(c.Device), "device", strconv.Quote(c.Device), "auto, cpu, cuda or cuda:N")
+	p.atLeast(1, "threads", c.Threads)
+	p.atLeast(1, "workers", c.Workers)
+	p.check(c.Out != "", "out", `""`, "a folder, or auto")
+	return errors.Join(p...)
+}
+
+// checkPatches reports sizes that patches do not divide, where both are known.
+func (c Config) checkPatches(p *problems) {
+	patch := c.Encoder.PatchSize.Or(namedPatch(c.Encoder.Name))
+	if patch < 1 {
+		return
+	}
+	for _, size := range []struct {
+		key string
+		px  Auto[int]
+	}{{"encoder.image_size", c.Encoder.ImageSize}, {"views.local_size", c.Views.LocalSize}} {
+		n := size.px.Or(0)
+		p.check(n%patch == 0, size.key, n, fmt.Sprintf("a multiple of the patch size %d, such as %d", patch, multiple(float64(n), patch)))
+	}
+}
+
+// multiple returns the multiple of step that is nearest to x, step itself at least.
+func multiple(x float64, step int) int { return max(int(x/float64(step)+0.5), 1) * step }
+
+var patchPattern = regexp.MustCompile(`_patch([0-9]+)_`)
+
+// namedPatch returns the patch size that a model's name tells, 0 if it tells none.
+func namedPatch(name string) int {
+	m := patchPattern.FindStringSubmatch(name)
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func isViT(name string) bool { return strings.HasPrefix(name, "vit_") }

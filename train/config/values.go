@@ -1,0 +1,182 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gojepa/gojepa/internal/fields"
+)
+
+// auto is how a value that is left open is written.
+const auto = "auto"
+
+// Auto is a number that may be left open, as its zero value is: then the program works it out.
+type Auto[T int | float64] struct {
+	set   bool
+	value T
+}
+
+// Of returns a number that is not open.
+func Of[T int | float64](value T) Auto[T] { return Auto[T]{true, value} }
+
+// Get returns the number, and false if it is open.
+func (a Auto[T]) Get() (T, bool) { return a.value, a.set }
+
+// Or returns the number, or another if it is open.
+func (a Auto[T]) Or(other T) T {
+	if !a.set {
+		return other
+	}
+	return a.value
+}
+
+// UnmarshalText reads a number or "auto".
+func (a *Auto[T]) UnmarshalText(text []byte) error {
+	*a = Auto[T]{}
+	if string(text) == auto {
+		return nil
+	}
+	a.set = true
+	var err error
+	switch v := any(&a.value).(type) {
+	case *int:
+		var n int64
+		if n, err = fields.ParseInt(string(text)); err == nil {
+			*v = int(n)
+		}
+	case *float64:
+		*v, err = fields.ParseFloat(string(text))
+	}
+	if err != nil {
+		return fmt.Errorf("%w or auto", err)
+	}
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (a Auto[T]) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// String is the number, or "auto".
+func (a Auto[T]) String() string {
+	if !a.set {
+		return auto
+	}
+	return number(float64(a.value))
+}
+
+func number(x float64) string {
+	return strings.Replace(strconv.FormatFloat(x, 'g', -1, 64), "e-0", "e-", 1)
+}
+
+const (
+	never = "never"
+	none  = "none"
+)
+
+// defaultCheckpointEvery is little to lose, and much longer than writing a checkpoint takes.
+const defaultCheckpointEvery = 10 * time.Minute
+
+// Every says how often something is done. At most one of its fields is above 0; if none is, never.
+type Every struct {
+	Steps  int
+	Epochs int
+	Time   time.Duration
+}
+
+// Due says whether it is time, after the given number of steps in all and the given time since it was last done.
+func (e Every) Due(step, stepsPerEpoch int, since time.Duration) bool {
+	switch {
+	case e.Steps > 0:
+		return step%e.Steps == 0
+	case e.Epochs > 0:
+		return step%(e.Epochs*stepsPerEpoch) == 0
+	case e.Time > 0:
+		return since >= e.Time
+	}
+	return false
+}
+
+// UnmarshalText reads "never", "500", "500steps", "2epochs" or a time such as "10m".
+func (e *Every) UnmarshalText(b []byte) error {
+	text := string(b)
+	*e = Every{}
+	if text == never || text == "0" {
+		return nil
+	}
+	count, unit := text, &e.Steps
+	for _, suffix := range []string{"steps", "step"} {
+		count = strings.TrimSuffix(count, suffix)
+	}
+	for _, suffix := range []string{"epochs", "epoch"} {
+		if c, ok := strings.CutSuffix(text, suffix); ok {
+			count, unit = c, &e.Epochs
+		}
+	}
+	if n, err := fields.ParseInt(strings.TrimSpace(count)); err == nil && n > 0 {
+		*unit = int(n)
+		return nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		e.Time = d
+		return nil
+	}
+	return fmt.Errorf("%q is not how often: expected never, 500 (steps), 2epochs or a time such as 10m", text)
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (e Every) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// String is "never", "500", "2epochs" or "10m".
+func (e Every) String() string {
+	switch {
+	case e.Steps > 0:
+		return strconv.Itoa(e.Steps)
+	case e.Epochs == 1:
+		return "1epoch"
+	case e.Epochs > 1:
+		return fmt.Sprintf("%depochs", e.Epochs)
+	case e.Time > 0:
+		text := e.Time.String()
+		if strings.HasSuffix(text, "m0s") {
+			text = strings.TrimSuffix(text, "0s")
+		}
+		if strings.HasSuffix(text, "h0m") {
+			text = strings.TrimSuffix(text, "0m")
+		}
+		return text
+	}
+	return never
+}
+
+// Clip is a limit on the gradients' norm. The zero value is no limit.
+type Clip struct {
+	On   bool
+	Norm float64
+}
+
+// UnmarshalText reads a number or "none".
+func (c *Clip) UnmarshalText(text []byte) error {
+	*c = Clip{}
+	if string(text) == none {
+		return nil
+	}
+	x, err := fields.ParseFloat(string(text))
+	if err != nil {
+		return fmt.Errorf("%w or none", err)
+	}
+	*c = Clip{On: true, Norm: x}
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (c Clip) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// String is the limit, or "none".
+func (c Clip) String() string {
+	if !c.On {
+		return none
+	}
+	return number(c.Norm)
+}
