@@ -25,16 +25,26 @@ var resnetConv = nn.Options{NoBias: true, Weight: nn.KaimingNormalFanOut}
 
 func (r resnet) patch() int { return 0 }
 
-func (r resnet) dims() (width, depth, heads int) { return 0, 0, 0 }
+func (r resnet) dims() (width, depth, heads int) { return int(r.channels[0]), 0, 0 }
 
 func (r resnet) infer(shape func(key string) []int64) Spec {
+	var s Spec
 	if w := shape("conv1.weight"); len(w) == 4 {
-		return Spec{Channels: int(w[1])}
+		s.Channels = int(w[1])
 	}
-	return Spec{}
+	if w := shape("layer1.0.conv1.weight"); len(w) == 4 {
+		s.Width = int(w[0])
+	}
+	return s
 }
 
 func (r resnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
+	for stage := range r.channels {
+		r.channels[stage] = int64(spec.Width) << stage
+		if spec.Depth > 0 {
+			r.layers[stage] = spec.Depth
+		}
+	}
 	n := &resnetNet{}
 	n.stem = newConvNorm(s, p, "conv1", "bn1", nn.Conv{In: int64(spec.Channels), Out: resnetStem, Kernel: 7, Stride: 2, Padding: 3}, nil)
 	blocks := r.layers[0] + r.layers[1] + r.layers[2] + r.layers[3]

@@ -17,8 +17,8 @@ type Spec struct {
 	PatchSize  int     `yaml:"patch_size" flag:"patch-size" help:"side of a ViT's patches in pixels; 0: the model's own" arg:"PX"`
 	Channels   int     `yaml:"channels" flag:"channels" help:"channels of the images; 0: the model's own, 3"`
 	NumClasses int     `yaml:"num_classes" flag:"num-classes" help:"width of a linear head on the pooled features; 0: no head"`
-	Width      int     `yaml:"width" flag:"width" help:"width of a ViT's tokens; 0: the model's own"`
-	Depth      int     `yaml:"depth" flag:"depth" help:"number of a ViT's blocks; 0: the model's own"`
+	Width      int     `yaml:"width" flag:"width" help:"width of a ViT's tokens, or of a ResNet's first stage, which doubles from stage to stage; 0: the model's own"`
+	Depth      int     `yaml:"depth" flag:"depth" help:"blocks of a ViT, or of each stage of a ResNet; 0: the model's own"`
 	Heads      int     `yaml:"heads" flag:"heads" help:"attention heads of a ViT, which divide its width; 0: the model's own"`
 	DropPath   float64 `yaml:"drop_path" flag:"drop-path" help:"probability to drop the last residual branch, from 0 in the first; below 1" arg:"P"`
 }
@@ -34,7 +34,7 @@ type variant struct {
 type family interface {
 	// patch is the side of the patches that images are cut into, 0 if they are not.
 	patch() int
-	// dims are width, depth and heads, all 0 if it has none to choose.
+	// dims are width, depth and heads: depth is 0 if it differs between stages, heads if there are none.
 	dims() (width, depth, heads int)
 	// build makes the parameters. The spec is complete and valid.
 	build(s *torch.Scope, p torch.Path, spec Spec) network
@@ -124,9 +124,8 @@ func (v variant) complete(s Spec) (Spec, error) {
 		s.Channels = 3
 	}
 	width, depth, heads := v.dims()
-	if width == 0 && (s.Width != 0 || s.Depth != 0 || s.Heads != 0) {
-		return s, fmt.Errorf("vision: model %s with width %d, depth %d, heads %d: expected 0, as these are a ViT's",
-			s.Name, s.Width, s.Depth, s.Heads)
+	if heads == 0 && s.Heads != 0 {
+		return s, fmt.Errorf("vision: model %s with %d heads: expected 0, as it has no attention", s.Name, s.Heads)
 	}
 	s.Width, s.Depth, s.Heads = cmp.Or(s.Width, width), cmp.Or(s.Depth, depth), cmp.Or(s.Heads, heads)
 	for _, f := range []struct {
