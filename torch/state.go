@@ -65,19 +65,9 @@ func (e *StateError) Error() string {
 func (p *Params) Save(s *Scope, path string, metadata map[string]string) error {
 	entries := make([]weights.Entry, len(p.list))
 	for i, q := range p.list {
-		dtype, err := weights.ParseDType(q.Value.DType().String())
-		if err != nil {
-			return fmt.Errorf("torch: saving %s: key %q: %w", path, q.Name, err)
-		}
-		entries[i] = weights.Entry{
-			Info: weights.Info{Name: q.Name, DType: dtype, Shape: q.Value.Shape()},
-			WriteData: func(w io.Writer) (err error) {
-				s.Child(func(s *Scope) Tensor {
-					_, err = w.Write(s.Use(q.Value).Bytes())
-					return Tensor{}
-				})
-				return err
-			},
+		var err error
+		if entries[i], err = NewEntry(s, q.Name, q.Value); err != nil {
+			return fmt.Errorf("torch: saving %s: %w", path, err)
 		}
 	}
 	return weights.SaveFile(path, entries, metadata)
@@ -99,15 +89,15 @@ func (p *Params) LoadFile(s *Scope, f *weights.File, name string, o LoadOptions)
 	if err := p.compare(f, name, o); err != nil {
 		return err
 	}
-	var err error
-	s.NoGrad(func() {
-		for _, q := range p.list {
-			if info, ok := f.Lookup(o.Prefix + q.Name); ok && err == nil {
-				err = q.read(s, f, info)
-			}
+	for _, q := range p.list {
+		if _, ok := f.Lookup(o.Prefix + q.Name); !ok {
+			continue
 		}
-	})
-	return err
+		if err := ReadTensor(s, f, o.Prefix+q.Name, q.Value); err != nil {
+			return fmt.Errorf("torch: loading %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // compare matches the file's keys, shapes and types with p's.
@@ -140,16 +130,42 @@ func isBatchCount(q *Param) bool {
 	return q.Buffer && (q.Name == "num_batches_tracked" || strings.HasSuffix(q.Name, ".num_batches_tracked"))
 }
 
-// read copies the elements of a tensor of f into q.
-func (q *Param) read(s *Scope, f *weights.File, info weights.Info) error {
-	data, err := f.Read(info.Name)
+// NewEntry is t as an entry of a file that is written inside s. Its elements are copied when their turn comes, so that one
+// tensor at a time is in memory twice.
+func NewEntry(s *Scope, name string, t Tensor) (weights.Entry, error) {
+	dtype, err := weights.ParseDType(t.DType().String())
+	if err != nil {
+		return weights.Entry{}, fmt.Errorf("key %q: %w", name, err)
+	}
+	write := func(w io.Writer) (err error) {
+		s.Child(func(s *Scope) Tensor {
+			_, err = w.Write(s.Use(t).Bytes())
+			return Tensor{}
+		})
+		return err
+	}
+	return weights.Entry{Info: weights.Info{Name: name, DType: dtype, Shape: t.Shape()}, WriteData: write}, nil
+}
+
+// ReadTensor copies the tensor of a name out of f into t, which has its shape; types may differ. No gradient.
+func ReadTensor(s *Scope, f *weights.File, name string, t Tensor) error {
+	info, ok := f.Lookup(name)
+	if !ok {
+		return fmt.Errorf("key %q is missing", name)
+	}
+	dtype, known := dtypeOf(info.DType)
+	if !known || !slices.Equal(info.Shape, t.Shape()) {
+		return fmt.Errorf("key %q: %s%v, expected %s", name, info.DType, info.Shape, t.describe())
+	}
+	data, err := f.Read(name)
 	if err != nil {
 		return err
 	}
-	dtype, _ := dtypeOf(info.DType)
-	s.Child(func(s *Scope) Tensor {
-		s.Use(q.Value).Copy_(s.FromBytes(dtype, data, info.Shape...))
-		return Tensor{}
+	s.NoGrad(func() {
+		s.Child(func(s *Scope) Tensor {
+			s.Use(t).Copy_(s.FromBytes(dtype, data, info.Shape...))
+			return Tensor{}
+		})
 	})
 	return nil
 }
