@@ -119,7 +119,7 @@ func (d *decoder) suggest(prefix, k string) string {
 	return fmt.Sprintf("; did you mean %s?", near)
 }
 
-// decode sets a value from a scalar, or from a sequence if it is a list.
+// decode sets a value from a scalar, or from a sequence if it is a list or reads itself from text, perhaps as one.
 func (f Field) decode(n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -128,16 +128,23 @@ func (f Field) decode(n *yaml.Node) error {
 		}
 		return f.Set(n.Value)
 	case yaml.SequenceNode:
-		if !isList(f.value.Type()) {
+		if !isList(f.value.Type()) && !isText(f.value.Type()) {
 			return fmt.Errorf("expected %s, found a list", wanted(f.value.Type()))
+		}
+		of := f.value.Type()
+		if isList(of) {
+			of = of.Elem()
 		}
 		items := make([]string, len(n.Content))
 		for i, item := range n.Content {
 			item = target(item)
 			if item.Kind != yaml.ScalarNode {
-				return fmt.Errorf("value %d: expected %s, found %s", i+1, wanted(f.value.Type().Elem()), kindOf(item))
+				return fmt.Errorf("value %d: expected %s, found %s", i+1, wanted(of), kindOf(item))
 			}
 			items[i] = item.Value
+		}
+		if isText(f.value.Type()) {
+			return f.Set(strings.Join(items, ","))
 		}
 		return f.setList(items)
 	}
@@ -197,14 +204,21 @@ func comment(f Field) string {
 	return strings.TrimSpace(f.Help + " (" + strings.Join(f.Enum, ", ") + ")")
 }
 
-// encode returns the value as a node: strings quoted where YAML would take them for something else.
+// encode returns the value as a node: strings quoted where YAML would take them for something else, and what writes
+// itself with commas as a list.
 func (f Field) encode() *yaml.Node {
-	if !isList(f.value.Type()) {
-		return scalar(f.value)
-	}
 	list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-	for i := range f.value.Len() {
-		list.Content = append(list.Content, scalar(f.value.Index(i)))
+	switch t := f.value.Type(); {
+	case isList(t):
+		for i := range f.value.Len() {
+			list.Content = append(list.Content, scalar(f.value.Index(i)))
+		}
+	case isText(t) && strings.Contains(f.String(), ","):
+		for _, item := range strings.Split(f.String(), ",") {
+			list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: item})
+		}
+	default:
+		return scalar(f.value)
 	}
 	return list
 }

@@ -32,6 +32,8 @@ every: 90s
 	assert.Equal(t, "2024", s.Out)
 	assert.True(t, s.Labels)
 	assert.Equal(t, 90*time.Second, s.Every)
+	require.NoError(t, DecodeYAML([]byte("ink: [red]\n"), "a.yaml", s))
+	assert.Equal(t, colour("red"), s.Ink)
 
 	for _, empty := range []string{"", "# nothing\n", "---\n", "optim:\n"} {
 		assert.NoError(t, DecodeYAML([]byte(empty), "a.yaml", s), "%q", empty)
@@ -59,6 +61,8 @@ func TestDecodeYAMLErrors(t *testing.T) {
 		{"list for the document", "- 1\n", []string{"a.yaml:1: the document: expected keys and values, found a list"}},
 		{"nothing", "optim: {lr: }\n", []string{"a.yaml:1: optim.lr: it has no value"}},
 		{"too short a list", "optim: {betas: [0.9]}\n", []string{"a.yaml:1: optim.betas: a list of 1 values, expected 2"}},
+		{"list for a value that reads itself", "ink: [red, blue]\n", []string{"a.yaml:1: ink: no such colour: red,blue"}},
+		{"list in such a list", "ink: [[red]]\n", []string{"a.yaml:1: ink: value 1: expected a single value, found a list"}},
 		{"list in a list", "hidden: [1, [2]]\n",
 			[]string{"a.yaml:1: hidden: value 2: expected a whole number, found a list"}},
 		{"twice", "out: a\nout: b\n", []string{"a.yaml:2: out: given twice, first on line 1"}},
