@@ -17,6 +17,8 @@ import hashlib
 import io
 import json
 import pathlib
+import pickle
+import pickletools
 import struct
 import sys
 import warnings
@@ -314,6 +316,45 @@ def files():
     note("ddp.safetensors", {k: small[k] for k in ("steps", "bias", "weight")})
 
 
+def plain(v):
+    """v as JSON: tuples and sets are lists, a dict is a list of pairs."""
+    if isinstance(v, (list, tuple)):
+        return [plain(x) for x in v]
+    if isinstance(v, dict):
+        return {"dict": [[plain(k), plain(x)] for k, x in v.items()]}
+    if isinstance(v, int) and not isinstance(v, bool) and not -(2**63) <= v < 2**63:
+        return "big"
+    if isinstance(v, bytes):
+        return v.decode()
+    if isinstance(v, str) and len(v) > 4096:
+        return "long"
+    return v
+
+
+def pickles():
+    """Values pickled in every protocol, by both of Python's picklers."""
+    shared = [1, 2]
+    values = [
+        None, True, False, 0, 1, -1, 255, 256, 65535, 65536, -129, 2**31 - 1, -(2**31), 2**31, 2**63 - 1, -(2**63),
+        2**63, 2**100, -(2**100), 0.0, -1.5, 1e300, "", "plain", "x" * 256, b"", b"bytes",
+        (), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4), [], [None], {}, {"a": 1}, {"a": {"b": ()}, 3: "c"},
+        [shared, shared, (shared,)], OrderedDict(a=1, b=[2]),
+    ]  # fmt: skip
+    out = []
+    for v in values:
+        seen = set()
+        for p in range(6):
+            for dumps in (pickle.dumps, pickle._dumps):
+                d = dumps(v, p)
+                for d in (d, pickletools.optimize(d)):
+                    if d not in seen:
+                        seen.add(d)
+                        out.append([d.hex(), plain(v)])
+    for v in ("y" * 4200, [str(i) for i in range(260)]):
+        out.append([pickle.dumps(v, 2).hex(), plain(v)])
+    (OUT / "pickles.json").write_text(json.dumps(out, separators=(",", ":")).replace("],[\"", "],\n[\"") + "\n")
+
+
 def header(path):
     b = path.read_bytes()
     return b[8 : 8 + struct.unpack("<Q", b[:8])[0]]
@@ -348,6 +389,7 @@ def main():
     a = p.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     files()
+    pickles()
     write("expected.json")
     if a.checkpoints.is_dir():
         checkpoints(a.checkpoints)

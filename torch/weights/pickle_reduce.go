@@ -32,6 +32,11 @@ func (u *unpickler) reduce(f, args any) any {
 		if t, ok := arg[*tensor](items, 0); ok && (g.name == "Parameter" || g.name == "Buffer") {
 			return t
 		}
+	case "copyreg", "copy_reg":
+		// How protocols below 2 spell an object: class, base class, base value.
+		if class, ok := arg[*global](items, 0); ok && g.name == "_reconstructor" {
+			return u.foreign(class, nil)
+		}
 	case "_codecs":
 		// How protocol 2 spells bytes: the text in latin-1.
 		if s, ok := arg[string](items, 0); ok && g.name == "encode" {

@@ -187,8 +187,19 @@ func copyStrided(dst, src []byte, a axis, n, es int64) int64 {
 	if a.src > 0 {
 		n = min(n, (int64(len(src))-es)/a.src+1)
 	}
-	for i := int64(0); i < n; i++ {
-		copy(dst[i*a.dst:i*a.dst+es], src[i*a.src:i*a.src+es])
+	switch es {
+	case 2:
+		for i := range n {
+			*(*[2]byte)(dst[i*a.dst:]) = *(*[2]byte)(src[i*a.src:])
+		}
+	case 4:
+		for i := range n {
+			*(*[4]byte)(dst[i*a.dst:]) = *(*[4]byte)(src[i*a.src:])
+		}
+	default:
+		for i := range n {
+			copy(dst[i*a.dst:i*a.dst+es], src[i*a.src:i*a.src+es])
+		}
 	}
 	return n
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strings"
 )
@@ -138,7 +139,8 @@ func (a *archive) blob(name string) (*blob, error) {
 	return b, nil
 }
 
-// open returns the content of a record.
+// open returns the content of a record, whose checksum is compared first if it
+// is stored and while it is read if it is compressed.
 func (a *archive) open(zf *zip.File) (io.ReadCloser, error) {
 	b, err := a.blob(strings.TrimPrefix(zf.Name, a.root+"/"))
 	if err != nil {
@@ -146,6 +148,15 @@ func (a *archive) open(zf *zip.File) (io.ReadCloser, error) {
 	}
 	if b.deflated != nil {
 		return b.deflated.Open()
+	}
+	if b.crc != 0 {
+		sum := crc32.NewIEEE()
+		if _, err := io.Copy(sum, io.NewSectionReader(a.f.r, b.off, b.size)); err != nil {
+			return nil, err
+		}
+		if sum.Sum32() != b.crc {
+			return nil, zip.ErrChecksum
+		}
 	}
 	return io.NopCloser(io.NewSectionReader(a.f.r, b.off, b.size)), nil
 }
