@@ -1,6 +1,8 @@
 package vision
 
 import (
+	"fmt"
+
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/nn"
 )
@@ -8,8 +10,8 @@ import (
 // resnet is a residual network (He et al., arXiv 1512.03385) with the stride of a bottleneck in its 3×3 convolution, as in
 // torchvision and timm.
 type resnet struct {
-	layers     [4]int   // blocks per stage
-	channels   [4]int64 // of the 3×3 convolutions per stage
+	layers     [4]int // blocks per stage
+	width      int64  // channels of the first stage's 3×3 convolutions, doubled from stage to stage
 	bottleneck bool
 }
 
@@ -18,48 +20,43 @@ const (
 	resnetExpansion = 4 // of a bottleneck's output over its 3×3 convolution
 )
 
-var resnetChannels = [4]int64{64, 128, 256, 512}
-
 // resnetConv is the initial state of timm's convolutions in a ResNet.
 var resnetConv = nn.Options{NoBias: true, Weight: nn.KaimingNormalFanOut}
 
 func (r resnet) patch() int { return 0 }
 
-func (r resnet) dims() (width, depth, heads int) { return int(r.channels[0]), 0, 0 }
+func (r resnet) dims() (width, depth, heads int) { return int(r.width), 0, 0 }
 
 func (r resnet) infer(shape func(key string) []int64) Spec {
-	var s Spec
 	if w := shape("conv1.weight"); len(w) == 4 {
-		s.Channels = int(w[1])
+		return Spec{Channels: int(w[1])}
 	}
-	if w := shape("layer1.0.conv1.weight"); len(w) == 4 {
-		s.Width = int(w[0])
-	}
-	return s
+	return Spec{}
 }
 
 func (r resnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
-	for stage := range r.channels {
-		r.channels[stage] = int64(spec.Width) << stage
+	r.width = int64(spec.Width)
+	blocks := 0
+	for stage := range r.layers {
 		if spec.Depth > 0 {
 			r.layers[stage] = spec.Depth
 		}
+		blocks += r.layers[stage]
 	}
 	n := &resnetNet{}
 	n.stem = newConvNorm(s, p, "conv1", "bn1", nn.Conv{In: int64(spec.Channels), Out: resnetStem, Kernel: 7, Stride: 2, Padding: 3}, nil)
-	blocks := r.layers[0] + r.layers[1] + r.layers[2] + r.layers[3]
 	in := int64(resnetStem)
-	for stage, names := range []string{"layer1", "layer2", "layer3", "layer4"} {
+	for stage, count := range r.layers {
 		stride := int64(2)
 		if stage == 0 {
 			stride = 1
 		}
-		for i := range r.layers[stage] {
-			drop := nn.DropPath{Rate: decayed(spec.DropPath, len(n.blocks), blocks), Layer: uint32(len(n.blocks))}
-			b := r.block(s, p.Sub(names).At(i), in, r.channels[stage], stride)
-			b.dropPath = drop
+		width := r.width << stage
+		for i := range count {
+			b := r.block(s, p.Sub(fmt.Sprint("layer", stage+1)).At(i), in, width, stride)
+			b.dropPath = nn.DropPath{Rate: decayed(spec.DropPath, len(n.blocks), blocks), Layer: uint32(len(n.blocks))}
 			n.blocks = append(n.blocks, b)
-			in, stride = r.out(stage), 1
+			in, stride = r.out(width), 1
 		}
 	}
 	n.features = in
@@ -69,22 +66,21 @@ func (r resnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
 	return n
 }
 
-// out is the number of channels that a stage returns.
-func (r resnet) out(stage int) int64 {
+// out is the number of channels that a block returns.
+func (r resnet) out(width int64) int64 {
 	if r.bottleneck {
-		return resnetExpansion * r.channels[stage]
+		return resnetExpansion * width
 	}
-	return r.channels[stage]
+	return width
 }
 
 func (r resnet) block(s *torch.Scope, p torch.Path, in, width, stride int64) *resnetBlock {
-	out := width
+	out := r.out(width)
 	b := &resnetBlock{}
 	add := func(conv, bn string, c nn.Conv, weight torch.Init) {
 		b.branch = append(b.branch, newConvNorm(s, p, conv, bn, c, weight))
 	}
 	if r.bottleneck {
-		out = resnetExpansion * width
 		add("conv1", "bn1", nn.Conv{In: in, Out: width, Kernel: 1, Stride: 1}, nil)
 		add("conv2", "bn2", nn.Conv{In: width, Out: width, Kernel: 3, Stride: stride, Padding: 1}, nil)
 		add("conv3", "bn3", nn.Conv{In: width, Out: out, Kernel: 1, Stride: 1}, nn.Zeros)

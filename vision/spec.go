@@ -60,10 +60,10 @@ var variants = []variant{
 	{"vit_large_patch32_224", 224, vit{patchSize: 32, width: 1024, depth: 24, heads: 16}},
 	{"vit_large_patch16_224", 224, vit{patchSize: 16, width: 1024, depth: 24, heads: 16}},
 	{"vit_large_patch14_224", 224, vit{patchSize: 14, width: 1024, depth: 24, heads: 16}},
-	{"resnet18", 224, resnet{layers: [4]int{2, 2, 2, 2}, channels: resnetChannels}},
-	{"resnet34", 224, resnet{layers: [4]int{3, 4, 6, 3}, channels: resnetChannels}},
-	{"resnet50", 224, resnet{layers: [4]int{3, 4, 6, 3}, channels: resnetChannels, bottleneck: true}},
-	{"resnet101", 224, resnet{layers: [4]int{3, 4, 23, 3}, channels: resnetChannels, bottleneck: true}},
+	{"resnet18", 224, resnet{layers: [4]int{2, 2, 2, 2}, width: 64}},
+	{"resnet34", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64}},
+	{"resnet50", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64, bottleneck: true}},
+	{"resnet101", 224, resnet{layers: [4]int{3, 4, 23, 3}, width: 64, bottleneck: true}},
 }
 
 // Names lists the models that there are.

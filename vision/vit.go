@@ -1,7 +1,6 @@
 package vision
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/gojepa/gojepa/torch"
@@ -30,10 +29,7 @@ func (v vit) dims() (width, depth, heads int) { return int(v.width), int(v.depth
 func (v vit) infer(shape func(key string) []int64) Spec {
 	var s Spec
 	if w := shape("patch_embed.proj.weight"); len(w) == 4 {
-		s.Width, s.Channels, s.PatchSize = int(w[0]), int(w[1]), int(w[2])
-	}
-	for shape(fmt.Sprintf("blocks.%d.norm1.weight", s.Depth)) != nil {
-		s.Depth++
+		s.Channels, s.PatchSize = int(w[1]), int(w[2])
 	}
 	if pos := shape("pos_embed"); len(pos) == 3 {
 		if side := math.Sqrt(float64(pos[1] - 1)); side == math.Trunc(side) {

@@ -1,0 +1,124 @@
+"""What encoders compute, and what their parameters are called, according to timm.
+
+Writes vision/testdata/{vit,resnet,bottleneck}.safetensors: the weights of tiny models, outputs in float32 and float64,
+gradients and running statistics in float64; vision/testdata/keys.txt: keys, shapes and weight decay of all variants; and
+vision/testdata/init.json: statistics of initial weights.
+"""
+
+import json
+
+import timm
+import torch
+from safetensors.torch import save as serialize
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from timm.models.vision_transformer import VisionTransformer
+from timm.optim import param_groups_weight_decay
+
+from common import ROOT, values
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+
+
+def tensor(seed, *shape):
+    return torch.tensor(values(seed, *shape))
+
+
+def perturb(model):
+    """Moves every value away from its initial one, so that none is 0 or 1 by accident."""
+    with torch.no_grad():
+        for i, (name, v) in enumerate(model.state_dict().items()):
+            if name.endswith("running_var"):
+                v.copy_(1 + 0.5 * tensor(1000 + i, *v.shape) / 3**0.5)
+            elif v.is_floating_point():
+                v.add_(0.1 * tensor(1000 + i, *v.shape))
+    return model
+
+
+def record(model, cases, train):
+    """Outputs for cases, {name: shape of the input}; gradients of sum(output * c), with batch statistics if train."""
+    weights = {k: v.clone() for k, v in model.state_dict().items()}
+    out = {"weights/" + k: v for k, v in weights.items()}
+    for i, (name, shape) in enumerate(cases.items()):
+        x = tensor(10 + i, *shape)
+        model.load_state_dict(weights)
+        with torch.no_grad():
+            out[f"{name}/out32"] = model.float().eval()(x.float())
+            out[f"{name}/out64"] = model.double()(x)
+        x.requires_grad_()
+        y = model.train(train)(x)
+        if train:
+            out[f"{name}/train"] = y.detach()
+            out |= {f"{name}/buffer/{k}": b.clone() for k, b in model.named_buffers()}
+            if name == "odd":
+                continue
+        model.zero_grad()
+        (y * tensor(20 + i, *y.shape)).sum().backward()
+        out |= {f"{name}/grad/{k}": p.grad.clone() for k, p in model.named_parameters()}
+        if not train:
+            out[f"{name}/grad/x"] = x.grad
+    return {k: v.contiguous() for k, v in out.items()}
+
+
+def save(name, tensors):
+    file = ROOT / "vision/testdata" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(serialize(tensors))
+    print(f"{name}: {file.stat().st_size} bytes")
+
+
+def tiny_models():
+    vit = VisionTransformer(img_size=16, patch_size=4, in_chans=2, num_classes=5, embed_dim=24, depth=2, num_heads=2,
+                            dynamic_img_size=True)
+    save("vit.safetensors", record(perturb(vit), {"native": (3, 2, 16, 16), "odd": (2, 2, 12, 20)}, train=False))
+    sizes = {"native": (4, 1, 64, 64), "odd": (2, 1, 45, 70)}
+    resnet = ResNet(BasicBlock, (1, 2, 1, 1), num_classes=0, in_chans=1, channels=(3, 6, 12, 24))
+    save("resnet.safetensors", record(perturb(resnet), sizes, train=True))
+    sizes = {"native": (4, 3, 64, 64), "odd": (2, 3, 45, 70)}
+    bottleneck = ResNet(Bottleneck, (1, 1, 1, 1), num_classes=3, in_chans=3, channels=(2, 4, 8, 16))
+    save("bottleneck.safetensors", record(perturb(bottleneck), sizes, train=True))
+
+
+def vits():
+    yield "vit_tiny_patch16_224"
+    yield from (f"vit_small_patch{p}_224" for p in (32, 16, 8))
+    yield from (f"vit_base_patch{p}_224" for p in (32, 16, 8))
+    yield from (f"vit_large_patch{p}_224" for p in (32, 16, 14))
+
+
+def keys():
+    """A line per model, "name option=value ...", then indented lines "key shape kind": decay, nodecay or buffer."""
+    table = [(name, {"num_classes": 0}) for name in (*vits(), "resnet18", "resnet34", "resnet50", "resnet101")]
+    table += [
+        ("vit_tiny_patch16_224", {"img_size": 128, "patch_size": 8, "in_chans": 1, "num_classes": 512}),
+        ("resnet18", {"in_chans": 5, "num_classes": 512}),
+    ]
+    for name, options in table:
+        model = timm.create_model(name, **options)
+        decay = param_groups_weight_decay(model, 1.0, no_weight_decay_list=getattr(model, "no_weight_decay", set)())
+        decayed = {id(p) for g in decay if g["weight_decay"] for p in g["params"]}
+        params = dict(model.named_parameters())
+        yield " ".join([name, *(f"{k}={v}" for k, v in options.items() if v)])
+        for key, v in model.state_dict().items():
+            kind = "buffer" if key not in params else "decay" if id(params[key]) in decayed else "nodecay"
+            yield f" {key} {'x'.join(map(str, v.shape)) or '-'} {kind}"
+
+
+def init():
+    """Per key: mean, standard deviation and kurtosis of timm's initial values."""
+    out = {}
+    for name in ("vit_tiny_patch16_224", "resnet18", "resnet50"):
+        out[name] = {}
+        for key, p in timm.create_model(name, num_classes=64).named_parameters():
+            v = p.detach().double()
+            mean, std = v.mean().item(), v.std(correction=0).item()
+            kurtosis = ((v - mean) ** 4).mean().item() / std**4 if std else 0.0
+            out[name][key] = [mean, std, kurtosis]
+    return out
+
+
+if __name__ == "__main__":
+    tiny_models()
+    data = ROOT / "vision/testdata"
+    (data / "keys.txt").write_text("".join(line + "\n" for line in keys()))
+    (data / "init.json").write_text(json.dumps(init(), separators=(",", ":")) + "\n")
