@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"image"
-	"image/color"
 	_ "image/jpeg"
 	"image/png"
 	"io"
@@ -57,12 +56,13 @@ func disc(size int, seed uint64) image.Image {
 	r := rng.New(seed, rng.Sample, 1, 0)
 	img := image.NewRGBA(image.Rect(0, 0, size, size))
 	cx, cy, radius := r.Float64(), r.Float64(), 0.2+0.3*r.Float64()
-	ink := color.RGBA{uint8(r.IntN(256)), uint8(r.IntN(256)), uint8(r.IntN(256)), 255}
+	ground, ink := []byte{30, 40, 50, 255}, []byte{byte(r.IntN(256)), byte(r.IntN(256)), byte(r.IntN(256)), 255}
 	for y := range size {
 		for x := range size {
-			img.Set(x, y, color.RGBA{30, 40, 50, 255})
+			pixel := img.Pix[img.PixOffset(x, y):]
+			copy(pixel, ground)
 			if math.Hypot(float64(x)/float64(size)-cx, float64(y)/float64(size)-cy) < radius {
-				img.Set(x, y, ink)
+				copy(pixel, ink)
 			}
 		}
 	}
