@@ -201,15 +201,17 @@ func (b *Bar) clear() []byte {
 
 // compose lays the bar out in at most width columns.
 func (b *Bar) compose(width int) string {
-	const minBar, maxBar = 8, 24
 	line := b.count()
 	rest := b.rest()
 	for len(rest) > 0 && columns(line, rest) > width {
 		rest = rest[:len(rest)-1]
 	}
 	room := width - columns(line, rest) - 2
-	if b.o.Total > 0 && room >= minBar {
-		line += "  " + gauge(b.fraction(), min(room, maxBar))
+	for _, wide := range []int{24, 16, 8} { // few widths, so that it does not wobble with the figures
+		if b.o.Total > 0 && room >= wide {
+			line += "  " + gauge(b.fraction(), wide)
+			break
+		}
 	}
 	for _, part := range rest {
 		line += "  " + part
@@ -247,13 +249,12 @@ func (b *Bar) rest() []string {
 	if left := b.o.Total - b.done; b.o.Total > 0 && left > 0 && unit > 0 {
 		rest = append(rest, Duration(time.Duration(left)*unit)+" left")
 	}
-	rest = append(rest, b.parts...)
+	first := min(len(b.parts), 1)
+	rest = append(rest, b.parts[:first]...)
 	if rate > 0 {
-		at := min(len(rest), 2)
-		speed := fmt.Sprintf("%s %s/s", figures(rate), b.o.Item)
-		rest = append(rest[:at], append([]string{speed}, rest[at:]...)...)
+		rest = append(rest, fmt.Sprintf("%s %s/s", figures(rate), b.o.Item))
 	}
-	return rest
+	return append(rest, b.parts[first:]...)
 }
 
 // gauge draws a fraction in the given number of columns, to an eighth of a column.

@@ -114,11 +114,11 @@ func TestSpeedFollowsTheLastHalfMinute(t *testing.T) {
 
 func TestBarAtWidths(t *testing.T) {
 	for columns, want := range map[int]string{
-		120: "step 100/400 25%  ████▊░░░░░░░░░░░░░░  5m 00s left  loss 0.612  256 images/s  prediction 0.231  sigreg 19.3  lr 4.0e-04",
+		120: "step 100/400 25%  ████░░░░░░░░░░░░  5m 00s left  loss 0.612  256 images/s  prediction 0.231  sigreg 19.3  lr 4.0e-04",
 		80:  "step 100/400 25%  5m 00s left  loss 0.612  256 images/s  prediction 0.231",
 		60:  "step 100/400 25%  5m 00s left  loss 0.612  256 images/s",
 		40:  "step 100/400 25%  ██░░░░░░  5m 00s left",
-		28:  "step 100/400 25%  ██▎░░░░░░",
+		28:  "step 100/400 25%  ██░░░░░░",
 		10:  "step 100/",
 		1:   "",
 	} {
@@ -192,7 +192,7 @@ func TestTerminal(t *testing.T) {
 
 	c.advance(time.Second)
 	b.Set(1, 256, parts...)
-	assert.Equal(t, "step 1/400 0%  ░░░░░░░░░░░░░░░  6m 39s left  loss 0.612  256 images/s", s.String())
+	assert.Equal(t, "step 1/400 0%  ░░░░░░░░  6m 39s left  loss 0.612  256 images/s", s.String())
 
 	c.advance(redraw / 2)
 	b.Set(2, 512, parts...)
