@@ -50,7 +50,7 @@ _gojepa_env=$(
 		fail "CGO_ENABLED=0 is set, and libtorch is reached through cgo: unset it"
 	fi
 	env -u GOOS -u GOARCH CGO_ENABLED=0 GOFLAGS='' GOWORK=off \
-		go run -C "$root" ./scripts/libtorch -from "$PWD" || fail "the set-up program did not run: see above"
+		go run -C "$root" -buildvcs=false ./scripts/libtorch -from "$PWD" || fail "the set-up program did not run: see above"
 ) || _gojepa_env=false
 if eval "$_gojepa_env"; then
 	unset _gojepa_env
