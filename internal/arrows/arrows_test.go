@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"vision":            {"torch", "torch/nn", "torch/weights", "vision/images", "vision/views"},
 	"vision/images":     {},
 	"vision/views":      {"vision/images"},
-	"eval":              {"torch", "torch/nn", "vision", "vision/images", "vision/views"},
+	"eval":              {"torch", "torch/nn", "torch/optim", "vision", "vision/images", "vision/views"},
 	"train":             {"eval", "lejepa", "sigreg", "torch", "torch/nn", "torch/optim", "torch/weights", "train/...", "vision", "vision/images", "vision/views"},
 	"train/...":         {"lejepa", "sigreg", "train/...", "vision/views"},
 	"cmd/...":           {"eval", "lejepa", "sigreg", "torch", "torch/weights", "train", "train/...", "vision", "vision/images", "vision/views"},

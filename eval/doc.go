@@ -1,0 +1,11 @@
+// Package eval says how good frozen features are: how many test samples a k-NN vote or a linear classifier over them
+// gets right.
+//
+// [Extract] turns images into [Features] with an encoder; features from elsewhere will do as well. [KNN] and
+// [LinearProbe] take those of a training and of a test set:
+//
+//	acc, err := eval.KNN(ctx, th, train, test, eval.DefaultKNN())
+//	fmt.Printf("%.1f %%\n", 100*acc.Top1)
+//
+// Neither changes the encoder. Both are functions of features alone, so that other measures can stand beside them.
+package eval
