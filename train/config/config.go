@@ -13,6 +13,7 @@ import (
 
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/internal/fields"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 // Config is everything that determines a training run, but for what is passed to it in Go. Zeros are literal: a Lambda
@@ -51,7 +52,10 @@ type Encoder struct {
 	ImageSize  Auto[int] `yaml:"image_size" flag:"image-size" arg:"PX" help:"side of global views; auto is the images' own shorter side, up to 128 on a CPU and 224 on a GPU"`
 	PatchSize  Auto[int] `yaml:"patch_size" flag:"patch-size" arg:"PX" help:"side of a ViT's patches; auto is what the model's name says or, with an auto model, what suits the image size"`
 	Channels   Auto[int] `yaml:"channels" flag:"channels" arg:"N" help:"channels of the images; auto is the data's own, 1 or 3"`
-	NumClasses int       `yaml:"num_classes" arg:"N" help:"width of a linear head between the pooled features and the projector; 0 is no head"`
+	Width      Auto[int] `yaml:"width" flag:"width" arg:"N" help:"width of a ViT's tokens, or of a ResNet's first stage, which doubles from stage to stage; auto is the model's own"`
+	Depth      Auto[int] `yaml:"depth" flag:"depth" arg:"N" help:"blocks of a ViT, or of each stage of a ResNet; auto is the model's own"`
+	Heads      Auto[int] `yaml:"heads" flag:"heads" arg:"N" help:"attention heads of a ViT, which divide its width; auto is the model's own"`
+	NumClasses int       `yaml:"num_classes" flag:"num-classes" arg:"N" help:"width of a linear head between the pooled features and the projector; 0 is no head"`
 	DropPath   float64   `yaml:"drop_path" flag:"drop-path" arg:"P" help:"stochastic depth: probability to drop the last block's residual branches, rising from 0 in the first; below 1"`
 }
 
@@ -94,7 +98,7 @@ type Optim struct {
 func Default() Config {
 	return Config{
 		Encoder:         Encoder{Name: auto, DropPath: 0.1},
-		Views:           defaultViews(),
+		Views:           OpenViews(views.Paper()),
 		Loss:            Loss{Lambda: 0.02, Slices: 1024, Knots: 17, TMax: 3},
 		Projector:       Projector{Hidden: []int{2048, 2048}, Dim: 16},
 		Optim:           Optim{LR: 5e-4, FinalLR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},

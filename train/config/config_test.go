@@ -54,7 +54,7 @@ func TestZeroConfig(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, strings.TrimSpace(`
 encoder.model: "", expected a model's name, or auto
-views.global: 0, expected 1 or more
+views.global.count: 0, expected at least 1
 loss.slices: 0, expected 1 or more
 loss.knots: 0, expected 2 or more
 loss.t_max: 0, expected a number above 0
@@ -73,7 +73,7 @@ loss: {lambda: 0}
 encoder: {drop_path: 0}
 optim: {lr: 0, weight_decay: 0, warmup_steps: 0, final_lr_fraction: 0, betas: [0, 0]}
 schedule: {steps: 0}
-views: {local: 0}
+views: {flip: 0, local: {count: 0}}
 projector: {hidden: []}
 seed: 0
 `), "a.yaml"))
@@ -85,7 +85,8 @@ seed: 0
 	assert.Equal(t, Of(0), c.Schedule.Steps)
 	assert.Zero(t, c.TotalSteps(4000))
 	assert.Empty(t, c.Projector.Hidden)
-	assert.Zero(t, c.Views.Local)
+	assert.Zero(t, c.Views.Local.Count)
+	assert.Zero(t, c.ViewsConfig().Flip)
 }
 
 func TestValidate(t *testing.T) {
@@ -98,8 +99,8 @@ func TestValidate(t *testing.T) {
 			"encoder.image_size: 100, expected a multiple of the patch size 16, such as 96"},
 		{"patch that overrides the name", "encoder: {model: vit_small_patch16_224, image_size: 100, patch_size: 10}", ""},
 		{"no patches", "encoder: {model: resnet18, image_size: 33}", ""},
-		{"local size", "encoder: {patch_size: 8}\nviews: {local_size: 20}",
-			"views.local_size: 20, expected a multiple of the patch size 8, such as 24"},
+		{"local size", "encoder: {patch_size: 8}\nviews: {local: {size: 20}}",
+			"views.local.size: 20, expected a multiple of the patch size 8, such as 24"},
 		{"no size", "encoder: {image_size: 0}", "encoder.image_size: 0, expected 1 or more, or auto"},
 		{"patch of nothing", "encoder: {patch_size: 0, image_size: 32}", "encoder.patch_size: 0, expected 1 or more, or auto"},
 		{"steps and epochs", "schedule: {steps: 10, epochs: 2}",
@@ -112,8 +113,14 @@ func TestValidate(t *testing.T) {
 		{"batch", "schedule: {batch_size: 0}", "schedule.batch_size: 0, expected 1 or more, or auto"},
 		{"threads", "threads: 0\nworkers: -1", "threads: 0, expected 1 or more, or auto\nworkers: -1, expected 1 or more, or auto"},
 		{"hidden", "projector: {hidden: [512, 0]}", "projector.hidden: 0, expected widths of 1 or more"},
-		{"three", "loss: {lambda: 2}\nschedule: {epochs: -1}\nviews: {global: 0}", strings.Join([]string{
-			"views.global: 0, expected 1 or more", "loss.lambda: 2, expected a number from 0 to 1",
+		{"two means", "encoder: {channels: 1}\nviews: {mean: [0.5, 0.5]}",
+			"views.mean: 0.5,0.5, expected one value, for the one channel"},
+		{"lists of two lengths", "views: {mean: [0.5, 0.5], std: [1]}", "views.std: 1 values, but mean has 2"},
+		{"a mean alone", "views: {mean: [0, 0]}", ""},
+		{"no deviation", "views: {std: 0}", "views.std: 0 for channel 0, expected a positive number"},
+		{"flip", "views: {flip: 2}", "views.flip: 2, expected a probability from 0 to 1"},
+		{"three", "loss: {lambda: 2}\nschedule: {epochs: -1}\nviews: {global: {count: 0}}", strings.Join([]string{
+			"views.global.count: 0, expected at least 1", "loss.lambda: 2, expected a number from 0 to 1",
 			"schedule.epochs: -1, expected 0 or more, or auto",
 		}, "\n")},
 	} {
@@ -165,8 +172,18 @@ func TestRoundTrip(t *testing.T) {
 	every := Default()
 	require.NoError(t, every.Decode([]byte(`
 data: {path: "a: b", test_path: "true", labels: true}
-encoder: {model: resnet18, image_size: 96, patch_size: 8, channels: 1, num_classes: 512, drop_path: 0.125}
-views: {global: 4, local: 0, local_size: 32}
+encoder: {model: resnet18, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, num_classes: 512, drop_path: 0.125}
+views:
+  global: {count: 4, scale: [0.5, 0.6], ratio: [1, 2], interpolation: bicubic}
+  local: {count: 1, size: 32, scale: [0.1, 0.2], ratio: [1, 2], interpolation: bicubic}
+  flip: 0.1
+  vertical_flip: 0.1
+  jitter: {p: 0.1, brightness: 0.1, contrast: 0.1, saturation: 0.1, hue: 0.2}
+  grayscale: 0.1
+  blur: {p: 0.1, kernel: 3, sigma: [0.2, 0.3]}
+  solarize: {p: 0.1, threshold: 100}
+  mean: [0.1]
+  std: 0.2
 loss: {lambda: 0.05, slices: 256, knots: 9, t_max: 5, symmetric: true}
 projector: {hidden: [64], dim: 128}
 schedule: {batch_size: 32, steps: 1e5}
@@ -310,11 +327,11 @@ func TestFlagsOverFile(t *testing.T) {
 	cmd.Flags("Files", &opts)
 	cmd.Flags("", &c)
 	path := write(t, "loss: {lambda: 0.05, slices: 64}\nschedule: {epochs: 3}\n")
-	_, err := cmd.Parse([]string{"--lambda", "0.1", "--config", path, "--views.local=0", "--resume=false", "--threads", "auto"})
+	_, err := cmd.Parse([]string{"--lambda", "0.1", "--config", path, "--views.local.count=0", "--resume=false", "--threads", "auto"})
 	require.NoError(t, err)
 	want := Default()
 	want.Loss.Lambda, want.Loss.Slices, want.Schedule.Epochs = 0.1, 64, Of(3)
-	want.Views.Local, want.Resume = 0, false
+	want.Views.Local.Count, want.Resume = 0, false
 	assert.Equal(t, want, c)
 
 	_, err = cmd.Parse([]string{"--config", write(t, "loss: {lamda: 1}\n"), "--lr", "fast", "--lambda", "7"})

@@ -12,11 +12,16 @@ type Facts struct {
 	Channels      int  // of the images
 	GPU           bool // the device is one
 	BF16          bool // the device computes in bfloat16 natively
+
+	// Mean and Std are the images' own statistics, one for each channel, of samples in [0, 1]. They may be left out, and
+	// are not needed for 3 channels.
+	Mean, Std []float64
 }
 
-// Resolve returns the configuration with every open value filled in that determines the result, so that two equal
+// Resolve returns the configuration with every open value filled in that depends on data or machine, so that two equal
 // resolved configurations train equally. Device, Threads and Workers stay open, since a run may be resumed on another
-// machine, and so does one of Epochs and Steps.
+// machine; so do one of Epochs and Steps, and what only the model's name decides. Validate it again: sizes that were
+// open may not suit the ones given.
 func (c Config) Resolve(f Facts) Config {
 	e := &c.Encoder
 	named := e.Name != auto
@@ -41,7 +46,7 @@ func (c Config) Resolve(f Facts) Config {
 	patch = max(1, patch) // without patches, views of any size will do
 	fill(&e.ImageSize, multiple(float64(size), patch))
 	fill(&e.Channels, f.Channels)
-	c.Views.resolve(e.ImageSize.value, patch)
+	c.Views.resolve(e.ImageSize.value, patch, e.Channels.value, f)
 
 	s := &c.Schedule
 	batch := 128

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gojepa/gojepa/internal/fields"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 func decode(t *testing.T, yaml string) Config {
@@ -49,7 +50,7 @@ func TestResolve(t *testing.T) {
 		{"an image size", "encoder: {image_size: 96}", clothing,
 			values{"vit_tiny_patch16_224", 96, 8, 3, 40, 128, 39, 89, 0.05, "fp32"}},
 		{"no patches", "encoder: {model: resnet18}", clothing, values{"resnet18", 128, 0, 3, 56, 128, 39, 89, 5e-4, "fp32"}},
-		{"all given", "encoder: {model: resnet18, image_size: 50, channels: 3}\nviews: {local_size: 20}\nprecision: bf16\n" +
+		{"all given", "encoder: {model: resnet18, image_size: 50, channels: 3}\nviews: {local: {size: 20}}\nprecision: bf16\n" +
 			"schedule: {batch_size: 10, epochs: 7}\noptim: {warmup_steps: 3, weight_decay: 0}", mnist(),
 			values{"resnet18", 50, 0, 3, 20, 10, 7, 3, 0, "bf16"}},
 		{"steps", "schedule: {steps: 250}", mnist(), values{"vit_tiny_patch16_224", 28, 4, 1, 12, 128, -1, 25, 0.05, "fp32"}},
@@ -59,7 +60,7 @@ func TestResolve(t *testing.T) {
 			c := given.Resolve(tt.facts)
 			assert.Equal(t, tt.want, values{
 				c.Encoder.Name, c.Encoder.ImageSize.Or(-1), c.Encoder.PatchSize.Or(0), c.Encoder.Channels.Or(-1),
-				c.Views.LocalSize.Or(-1), c.Schedule.BatchSize.Or(-1), c.Schedule.Epochs.Or(-1), c.Optim.WarmupSteps.Or(-1),
+				c.Views.Local.Size.Or(-1), c.Schedule.BatchSize.Or(-1), c.Schedule.Epochs.Or(-1), c.Optim.WarmupSteps.Or(-1),
 				c.Optim.WeightDecay.Or(-1), c.Precision,
 			})
 			require.NoError(t, c.Validate())
@@ -69,6 +70,25 @@ func TestResolve(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestViewsConfig(t *testing.T) {
+	c := Default().Resolve(Facts{Images: 1000, Width: 500, Height: 300, Channels: 3, GPU: true})
+	want := views.Paper()
+	want.Local.Size = 96 // 0.4375 · 224 = 98 is no multiple of 16
+	assert.Equal(t, want, c.ViewsConfig())
+
+	grey := mnist()
+	assert.Equal(t, []float64{0.5}, Default().Resolve(grey).ViewsConfig().Mean, "nothing is known")
+	grey.Mean, grey.Std = []float64{0.13}, []float64{0.31}
+	c = Default().Resolve(grey)
+	assert.Equal(t, []float64{0.13}, c.ViewsConfig().Mean)
+	assert.Equal(t, []float64{0.31}, c.ViewsConfig().Std)
+	assert.Equal(t, 28, c.ViewsConfig().Global.Size)
+	colour := decode(t, "encoder: {channels: 3}").Resolve(grey)
+	assert.Equal(t, views.Paper().Mean, colour.ViewsConfig().Mean, "statistics of other channels do not apply")
+	assert.Equal(t, []float64{0.2}, decode(t, "views: {mean: 0.2}").Resolve(grey).ViewsConfig().Mean)
+	assert.Equal(t, OpenViews(views.Minimal()), OpenViews(OpenViews(views.Minimal()).at(64)))
 }
 
 func TestSteps(t *testing.T) {
@@ -98,7 +118,9 @@ func TestDifferences(t *testing.T) {
 	other := map[string]string{
 		"data.path": "elsewhere", "data.test_path": "test", "encoder.model": "resnet18", "precision": "fp32", "device": "cpu",
 		"out": "b", "checkpoint_every": "5", "eval_every": "1epoch", "optim.clip_norm": "1", "optim.betas": "0.5,0.5",
-		"projector.hidden": "1,2", "schedule.steps": "9",
+		"projector.hidden": "1,2", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
+		"views.global.scale": "0.5,1", "views.global.ratio": "1,1", "views.global.interpolation": "bicubic",
+		"views.local.scale": "0.5,1", "views.local.ratio": "1,1", "views.local.interpolation": "bicubic",
 	}
 	free := map[string]bool{
 		"data.test_path": true, "data.labels": true, "device": true, "threads": true, "workers": true, "out": true,
@@ -145,8 +167,8 @@ func TestCheckResume(t *testing.T) {
 		{"elsewhere", "data: {path: x}\nschedule: {epochs: 10}\ndevice: cuda:1\nthreads: 1\nworkers: 9\nout: moved", ""},
 		{"shorter", "data: {path: x}\nschedule: {epochs: 9}", "schedule.epochs: 9 here, 10 in that run"},
 		{"other data", "schedule: {epochs: 10}", "data.path: \"\" here, x in that run"},
-		{"three", "data: {path: x}\nschedule: {epochs: 10}\nloss: {lambda: 0}\nviews: {local: 2}\noptim: {clip_norm: 1}",
-			"views.local: 2 here, 6 in that run\nloss.lambda: 0 here, 0.02 in that run\noptim.clip_norm: 1 here, none in that run"},
+		{"three", "data: {path: x}\nschedule: {epochs: 10}\nloss: {lambda: 0}\nviews: {local: {count: 2}}\noptim: {clip_norm: 1}",
+			"views.local.count: 2 here, 6 in that run\nloss.lambda: 0 here, 0.02 in that run\noptim.clip_norm: 1 here, none in that run"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := decode(t, tt.yaml).Adopt(old).Resolve(eurosat())

@@ -35,10 +35,13 @@ func (c Config) Validate() error {
 	p.atLeast(1, "encoder.image_size", e.ImageSize)
 	p.atLeast(1, "encoder.patch_size", e.PatchSize)
 	p.atLeast(1, "encoder.channels", e.Channels)
+	p.atLeast(1, "encoder.width", e.Width)
+	p.atLeast(1, "encoder.depth", e.Depth)
+	p.atLeast(1, "encoder.heads", e.Heads)
 	p.check(e.NumClasses >= 0, "encoder.num_classes", e.NumClasses, "0 or more")
 	p.check(e.DropPath >= 0 && e.DropPath < 1, "encoder.drop_path", e.DropPath, "0 or more and less than 1")
 	c.checkPatches(&p)
-	c.Views.check(&p)
+	c.Views.check(&p, e)
 
 	l := c.Loss
 	p.check(l.Lambda >= 0 && l.Lambda <= 1, "loss.lambda", l.Lambda, "a number from 0 to 1")
@@ -89,7 +92,7 @@ func (c Config) checkPatches(p *problems) {
 	for _, size := range []struct {
 		key string
 		px  Auto[int]
-	}{{"encoder.image_size", c.Encoder.ImageSize}, {"views.local_size", c.Views.LocalSize}} {
+	}{{"encoder.image_size", c.Encoder.ImageSize}, {"views.local.size", c.Views.Local.Size}} {
 		n := size.px.Or(0)
 		p.check(n%patch == 0, size.key, n, fmt.Sprintf("a multiple of the patch size %d, such as %d", patch, multiple(float64(n), patch)))
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,57 @@ func (a Auto[T]) String() string {
 
 func number(x float64) string {
 	return strings.Replace(strconv.FormatFloat(x, 'g', -1, 64), "e-0", "e-", 1)
+}
+
+// AutoList is a list of numbers that may be left open, as its zero value is.
+type AutoList struct {
+	set    bool
+	values []float64
+}
+
+// ListOf returns a list that is not open.
+func ListOf(values ...float64) AutoList { return AutoList{true, slices.Clone(values)} }
+
+// Get returns the numbers, and false if they are open.
+func (a AutoList) Get() ([]float64, bool) { return slices.Clone(a.values), a.set }
+
+// UnmarshalText reads numbers separated by commas, or "auto".
+func (a *AutoList) UnmarshalText(text []byte) error {
+	*a = AutoList{}
+	if string(text) == auto {
+		return nil
+	}
+	for _, item := range strings.Split(string(text), ",") {
+		x, err := fields.ParseFloat(strings.TrimSpace(item))
+		if err != nil {
+			return fmt.Errorf("%q is not auto or numbers separated by commas: %w", text, err)
+		}
+		a.values = append(a.values, x)
+	}
+	a.set = true
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (a AutoList) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// String is the numbers separated by commas, or "auto".
+func (a AutoList) String() string {
+	if !a.set {
+		return auto
+	}
+	items := make([]string, len(a.values))
+	for i, x := range a.values {
+		items[i] = number(x)
+	}
+	return strings.Join(items, ",")
+}
+
+func countOf(n int) string {
+	if n == 1 {
+		return "one value, for the one channel"
+	}
+	return fmt.Sprintf("%d values, one for each channel", n)
 }
 
 const (
