@@ -30,6 +30,8 @@ var tinyModels = []struct {
 		map[string][]int64{"native": {3, 2, 16, 16}, "odd": {2, 2, 12, 20}}, false},
 	{"resnet", variant{"tiny_resnet", 64, resnet{layers: [4]int{1, 2, 1, 1}, width: 3}}, Spec{Channels: 1},
 		map[string][]int64{"native": {4, 1, 64, 64}, "odd": {2, 1, 45, 70}}, true},
+	{"resnetd", variant{"tiny_resnetd", 64, resnet{layers: [4]int{1, 1, 1, 1}, width: 4, d: true}}, Spec{Channels: 1},
+		map[string][]int64{"native": {4, 1, 64, 64}, "odd": {2, 1, 45, 70}}, true},
 	{"bottleneck", variant{"tiny_bottleneck", 64, resnet{layers: [4]int{1, 1, 1, 1}, width: 2, bottleneck: true}},
 		Spec{NumClasses: 3}, map[string][]int64{"native": {4, 3, 64, 64}, "odd": {2, 3, 45, 70}}, true},
 }

@@ -8,16 +8,18 @@ import (
 )
 
 // resnet is a residual network (He et al., arXiv 1512.03385) with the stride of a bottleneck in its 3×3 convolution, as in
-// torchvision and timm.
+// torchvision and timm. In the "D" variants (He et al., arXiv 1812.01187) three small convolutions take the place of the
+// large first one, and shortcuts average before they reduce, so that every pixel counts.
 type resnet struct {
 	layers     [4]int // blocks per stage
 	width      int64  // channels of the first stage's 3×3 convolutions, doubled from stage to stage
 	bottleneck bool
+	d          bool
 }
 
 const (
-	resnetStem      = 64
-	resnetExpansion = 4 // of a bottleneck's output over its 3×3 convolution
+	resnetStem      = 64 // channels after a plain stem; a D variant has as many as its first stage
+	resnetExpansion = 4  // of a bottleneck's output over its 3×3 convolution
 )
 
 // resnetConv is the initial state of timm's convolutions in a ResNet.
@@ -28,8 +30,10 @@ func (r resnet) patch() int { return 0 }
 func (r resnet) dims() (width, depth, heads int) { return int(r.width), 0, 0 }
 
 func (r resnet) infer(shape func(key string) []int64) Spec {
-	if w := shape("conv1.weight"); len(w) == 4 {
-		return Spec{Channels: int(w[1])}
+	for _, first := range []string{"conv1.weight", "conv1.0.weight"} {
+		if w := shape(first); len(w) == 4 {
+			return Spec{Channels: int(w[1])}
+		}
 	}
 	return Spec{}
 }
@@ -44,8 +48,8 @@ func (r resnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
 		blocks += r.layers[stage]
 	}
 	n := &resnetNet{}
-	n.stem = newConvNorm(s, p, "conv1", "bn1", nn.Conv{In: int64(spec.Channels), Out: resnetStem, Kernel: 7, Stride: 2, Padding: 3}, nil)
-	in := int64(resnetStem)
+	var in int64
+	n.stem, in = r.stem(s, p, int64(spec.Channels))
 	for stage, count := range r.layers {
 		stride := int64(2)
 		if stage == 0 {
@@ -64,6 +68,24 @@ func (r resnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
 		n.head = nn.NewLinear(s, p.Sub("fc"), in, int64(spec.NumClasses), nn.Options{})
 	}
 	return n
+}
+
+// stem makes what comes before the stages, and says how many channels it returns.
+func (r resnet) stem(s *torch.Scope, p torch.Path, in int64) ([]*convNorm, int64) {
+	if !r.d {
+		c := nn.Conv{In: in, Out: resnetStem, Kernel: 7, Stride: 2, Padding: 3}
+		return []*convNorm{newConvNorm(s, p, "conv1", "bn1", c, nil)}, resnetStem
+	}
+	narrow := r.width / 2
+	conv := p.Sub("conv1")
+	return []*convNorm{
+		newConvNorm(s, conv, "0", "1", nn.Conv{In: in, Out: narrow, Kernel: 3, Stride: 2, Padding: 1}, nil),
+		newConvNorm(s, conv, "3", "4", nn.Conv{In: narrow, Out: narrow, Kernel: 3, Stride: 1, Padding: 1}, nil),
+		{
+			conv: nn.NewConv2d(s, conv.Sub("6"), nn.Conv{In: narrow, Out: r.width, Kernel: 3, Stride: 1, Padding: 1}, resnetConv),
+			norm: nn.NewBatchNorm(s, p.Sub("bn1"), r.width, nil),
+		},
+	}, r.width
 }
 
 // out is the number of channels that a block returns.
@@ -88,14 +110,19 @@ func (r resnet) block(s *torch.Scope, p torch.Path, in, width, stride int64) *re
 		add("conv1", "bn1", nn.Conv{In: in, Out: width, Kernel: 3, Stride: stride, Padding: 1}, nil)
 		add("conv2", "bn2", nn.Conv{In: width, Out: out, Kernel: 3, Stride: 1, Padding: 1}, nn.Zeros)
 	}
-	if stride != 1 || in != out {
-		b.shortcut = newConvNorm(s, p.Sub("downsample"), "0", "1", nn.Conv{In: in, Out: out, Kernel: 1, Stride: stride}, nil)
+	switch down := p.Sub("downsample"); {
+	case stride == 1 && in == out:
+	case r.d:
+		b.average = stride != 1
+		b.shortcut = newConvNorm(s, down, "1", "2", nn.Conv{In: in, Out: out, Kernel: 1, Stride: 1}, nil)
+	default:
+		b.shortcut = newConvNorm(s, down, "0", "1", nn.Conv{In: in, Out: out, Kernel: 1, Stride: stride}, nil)
 	}
 	return b
 }
 
 type resnetNet struct {
-	stem     *convNorm
+	stem     []*convNorm
 	blocks   []*resnetBlock
 	head     *nn.Linear // nil: none
 	features int64
@@ -109,7 +136,13 @@ func (n *resnetNet) dim() int64 {
 }
 
 func (n *resnetNet) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
-	x = s.Child(func(s *torch.Scope) torch.Tensor { return n.stem.forward(s, x, p).Relu().MaxPool2d(3, 2, 1) })
+	x = s.Child(func(s *torch.Scope) torch.Tensor {
+		x := x.ChannelsLast() // as all that follows then is
+		for _, c := range n.stem {
+			x = c.forward(s, x, p).Relu()
+		}
+		return x.MaxPool2d(3, 2, 1)
+	})
 	for _, b := range n.blocks {
 		x = b.forward(s, x, p)
 	}
@@ -123,6 +156,7 @@ func (n *resnetNet) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Ten
 // resnetBlock is a residual branch of two or three convolutions beside a shortcut.
 type resnetBlock struct {
 	branch   []*convNorm
+	average  bool      // before the shortcut, over 2×2
 	shortcut *convNorm // nil: the input itself
 	dropPath nn.DropPath
 }
@@ -137,6 +171,9 @@ func (b *resnetBlock) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.T
 			y = c.forward(s, y, p)
 		}
 		y = b.dropPath.Forward(s, y, p)
+		if b.average {
+			x = x.AvgPool2d(2, 2, 0, true, false)
+		}
 		if b.shortcut != nil {
 			x = b.shortcut.forward(s, x, p)
 		}

@@ -12,15 +12,15 @@ import (
 
 // Spec names an encoder. Sizes of 0 are the variant's own.
 type Spec struct {
-	Name       string  `yaml:"model" flag:"model" help:"encoder, by timm's name" arg:"NAME"`
-	ImageSize  int     `yaml:"image_size" flag:"image-size" help:"side of the square images in pixels; 0: the model's own" arg:"PX"`
-	PatchSize  int     `yaml:"patch_size" flag:"patch-size" help:"side of a ViT's patches in pixels; 0: the model's own" arg:"PX"`
-	Channels   int     `yaml:"channels" flag:"channels" help:"channels of the images; 0: the model's own, 3"`
-	NumClasses int     `yaml:"num_classes" flag:"num-classes" help:"width of a linear head on the pooled features; 0: no head"`
-	Width      int     `yaml:"width" flag:"width" help:"width of a ViT's tokens, or of a ResNet's first stage, which doubles from stage to stage; 0: the model's own"`
-	Depth      int     `yaml:"depth" flag:"depth" help:"blocks of a ViT, or of each stage of a ResNet; 0: the model's own"`
-	Heads      int     `yaml:"heads" flag:"heads" help:"attention heads of a ViT, which divide its width; 0: the model's own"`
-	DropPath   float64 `yaml:"drop_path" flag:"drop-path" help:"probability to drop the last residual branch, from 0 in the first; below 1" arg:"P"`
+	Name       string  // timm's name, one of [Names]
+	ImageSize  int     // side of the square images in pixels
+	PatchSize  int     // side of a ViT's patches in pixels
+	Channels   int     // of the images
+	NumClasses int     // width of a linear head on the pooled features; 0 is no head
+	Width      int     // of a ViT's tokens, or of a ResNet's first stage, which doubles from stage to stage
+	Depth      int     // blocks of a ViT, or of each stage of a ResNet
+	Heads      int     // of a ViT's attention; they divide its width
+	DropPath   float64 // probability to drop the last residual branches, rising from 0 in the first; below 1
 }
 
 // variant is a row of the table of models.
@@ -64,6 +64,10 @@ var variants = []variant{
 	{"resnet34", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64}},
 	{"resnet50", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64, bottleneck: true}},
 	{"resnet101", 224, resnet{layers: [4]int{3, 4, 23, 3}, width: 64, bottleneck: true}},
+	{"resnet18d", 224, resnet{layers: [4]int{2, 2, 2, 2}, width: 64, d: true}},
+	{"resnet34d", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64, d: true}},
+	{"resnet50d", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64, bottleneck: true, d: true}},
+	{"resnet101d", 224, resnet{layers: [4]int{3, 4, 23, 3}, width: 64, bottleneck: true, d: true}},
 }
 
 // Names lists the models that there are.
