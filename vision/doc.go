@@ -4,7 +4,7 @@
 // An encoder for training is made by [New] in a scope of the caller's thread. [Load] makes one from a file of weights,
 // with a thread of its own, to embed images:
 //
-//	m, err := vision.Load(vision.Spec{Name: "vit_small_patch16_224"}, "model.safetensors", torch.CPU)
+//	m, err := vision.Load("vit_small_patch16_224", "model.safetensors", torch.CPU)
 //	if err != nil {
 //		return err
 //	}
