@@ -54,6 +54,10 @@ char *gojepa_unbind(void **outs, int slots, void *self, int64_t dim) {
   });
 }
 
+char *gojepa_channels_last(void **out, void *self) {
+  return guarded([&] { *out = new at::Tensor(ref(self).contiguous(at::MemoryFormat::ChannelsLast)); });
+}
+
 char *gojepa_set_data(void *self, void *data) {
   return guarded([&] { ref(self).set_data(ref(data)); });
 }

@@ -163,6 +163,10 @@ func nativeUnbind(out *libtch.Ctensor, self libtch.Ctensor, dim int64) string {
 	return message(C.gojepa_unbind((*unsafe.Pointer)(unsafe.Pointer(out)), outSlots, unsafe.Pointer(self), C.int64_t(dim)))
 }
 
+func nativeChannelsLast(out *libtch.Ctensor, self libtch.Ctensor) string {
+	return message(C.gojepa_channels_last((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self)))
+}
+
 func nativeSetData(self, data libtch.Ctensor) string {
 	return message(C.gojepa_set_data(unsafe.Pointer(self), unsafe.Pointer(data)))
 }

@@ -43,6 +43,13 @@ func (t Tensor) Conv2d(w, b Tensor, stride, padding, groups int64) Tensor {
 	return t.result("conv2d", t, w, b)
 }
 
+// ChannelsLast returns t [N, C, H, W] with the channels of a pixel side by side in memory, itself if it is so already. Shape
+// and values are the same. Convolutions, norms and pooling keep the order, and are up to twice as fast in it on CPUs.
+func (t Tensor) ChannelsLast() Tensor {
+	t.native("contiguous", nativeChannelsLast(t.out(), t.c))
+	return t.result("contiguous", t)
+}
+
 // MaxPool2d takes the largest of each window of t [N, C, H, W].
 func (t Tensor) MaxPool2d(kernel, stride, padding int64) Tensor {
 	m := t.mem()

@@ -168,6 +168,11 @@ func TestNetworkOps(t *testing.T) {
 		}
 		check("conv2d", []float64{16, 18, 22, 24}, img.Conv2d(k, bias, 1, 0, 1))
 		check("conv2d stride 2 padding 1", []float64{1, 3, 7, 14}, img.Conv2d(k, torch.Tensor{}, 2, 1, 1))
+		wide := s.FromFloat64([]float64{1, 2, 3, 4, 5, 6, 7, 8}, 1, 2, 2, 2)
+		last := wide.ChannelsLast()
+		assert.False(t, last.IsContiguous())
+		assert.Equal(t, wide.Float64s(), last.Float64s())
+		assert.Equal(t, []float64{1, 5, 2, 6, 3, 7, 4, 8}, last.Permute(0, 2, 3, 1).Reshape(-1).Float64s())
 		check("max_pool2d", []float64{5, 6, 8, 9}, img.MaxPool2d(2, 1, 0))
 		check("avg_pool2d", []float64{3, 4, 6, 7}, img.AvgPool2d(2, 1, 0, false, true))
 		check("avg_pool2d ceil", []float64{3, 4.5, 7.5, 9}, img.AvgPool2d(2, 2, 0, true, false))
