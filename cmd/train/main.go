@@ -1,0 +1,92 @@
+// Command train pretrains an image encoder by LeJEPA.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/train"
+	"github.com/gojepa/gojepa/train/config"
+)
+
+// extra are the flags that are no part of a run's configuration.
+type extra struct {
+	Config    string `yaml:"config" flag:"config" arg:"FILE" help:"YAML file with any of these values; flags win over it"`
+	Demo      bool   `yaml:"demo" flag:"demo" help:"train a small ResNet on MNIST in about two minutes, and compare it with raw pixels and with itself untrained"`
+	Baselines bool   `yaml:"baselines" flag:"baselines" help:"evaluate raw pixels and the untrained encoder too, where there are labels"`
+}
+
+func main() {
+	cfg := config.Default()
+	var x extra
+	for _, arg := range os.Args[1:] {
+		if arg == "--demo" || arg == "-demo" || arg == "--demo=true" {
+			cfg = demo() // what other flags change, so it has to be there before them
+		}
+	}
+	cmd := cli.Command{
+		Name:     "train",
+		Synopsis: "pretrains an image encoder on images without labels, by LeJEPA.",
+		About: `Without flags it trains on the MNIST digits that come with the program. The run's folder, --out, gets the
+encoder's weights (encoder.safetensors, with timm's keys), the run's record (metrics.jsonl), its configuration and a
+report to look at. Ctrl-C saves the run; the same command goes on with it.`,
+		Examples: []cli.Example{
+			{For: "your own images", Line: "train --data photos --out runs/photos"},
+			{For: "a ViT on small grey images, with the folders' names for evaluation", Line: "train --data xrays --labels --model vit_small_patch16_224 --image-size 128 --patch-size 8"},
+			{For: "what a finished run was made with, changed", Line: "train --config runs/photos/config.yaml --lambda 0.05 --out runs/photos-2"},
+		},
+		File:     func(path string) error { return cfg.Read(path) },
+		FileFlag: "config",
+		Check:    func() error { return cfg.Validate() },
+	}
+	cmd.Flags("Command", &x)
+	cmd.Flags("", &cfg)
+	os.Exit(cmd.Main(os.Args[1:], os.Stdout, os.Stderr, func(ctx context.Context, args []string) error {
+		if len(args) > 0 {
+			return cli.Usage(fmt.Errorf("argument %q: there are only flags; images are given by --data", args[0]))
+		}
+		return run(ctx, cfg, x)
+	}))
+}
+
+func run(ctx context.Context, cfg config.Config, x extra) error {
+	opts := []train.Option{train.WithOutput(os.Stderr)}
+	if x.Demo || x.Baselines {
+		opts = append(opts, train.WithBaselines())
+	}
+	res, err := train.Run(ctx, cfg, opts...)
+	var stopped *train.Interrupted
+	if errors.As(err, &stopped) {
+		fmt.Fprintf(os.Stderr, "%v\nThe same command goes on with it.\n", stopped)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	show(res)
+	if x.Demo {
+		fmt.Print("\nNow your own images:\n\n  go run ./cmd/train --data FOLDER\n\n")
+	}
+	return nil
+}
+
+// show prints what a run came to.
+func show(res *train.Result) {
+	if res.Values != nil {
+		fmt.Println()
+		w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(w, "\tlinear probe\tk-NN\t")
+		for _, row := range train.Accuracies(res.Values) {
+			fmt.Fprintf(w, "%s\t%.2f %%\t%.2f %%\t\n", row.Name, 100*row.Linear, 100*row.KNN)
+		}
+		w.Flush()
+	}
+	if n := len(res.Broken); n > 0 {
+		fmt.Printf("\n%d images could not be read: see %s/bad_files.txt\n", n, res.Out)
+	}
+	fmt.Printf("\nweights  %s/encoder.safetensors\nreport   %s/report.html\n", res.Out, res.Out)
+}

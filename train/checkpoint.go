@@ -1,0 +1,109 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/weights"
+)
+
+// A checkpoint is one safetensors file: the encoder's and the projector's state dicts under "encoder." and "projector.",
+// the optimiser's moments of each parameter under "exp_avg." and "exp_avg_sq.", and in the metadata how far the run is.
+// Random streams are named by the step, so that no generator's state has to be in it.
+const (
+	encoderPrefix   = "encoder."
+	projectorPrefix = "projector."
+	expAvg          = "exp_avg."
+	expAvgSq        = "exp_avg_sq."
+	progressKey     = "gojepa.progress"
+	configKey       = "gojepa.config"
+)
+
+// position is how far a run is.
+type position struct {
+	Step    int           `json:"step"`    // steps done
+	Elapsed time.Duration `json:"elapsed"` // training time of all sessions, in nanoseconds
+}
+
+// parts are the state dicts of a checkpoint.
+func (t *trainer) parts() []part {
+	return []part{{encoderPrefix, t.model.Encoder.Params()}, {projectorPrefix, t.model.Projector.Params()}}
+}
+
+type part struct {
+	prefix string
+	params *torch.Params
+}
+
+// save writes a checkpoint. The file appears whole or not at all.
+func (t *trainer) save(s *torch.Scope, path string, at position, config []byte) error {
+	var entries []weights.Entry
+	add := func(name string, v torch.Tensor) error {
+		e, err := torch.NewEntry(s, name, v)
+		entries = append(entries, e)
+		return err
+	}
+	prefix := map[*torch.Param]string{}
+	for _, p := range t.parts() {
+		for _, q := range p.params.All() {
+			prefix[q] = p.prefix
+			if err := add(p.prefix+q.Name, q.Value); err != nil {
+				return fmt.Errorf("checkpoint %s: %w", path, err)
+			}
+		}
+	}
+	for _, m := range t.optimiser.State(s) {
+		for name, v := range map[string]torch.Tensor{expAvg: m.ExpAvg, expAvgSq: m.ExpAvgSq} {
+			if err := add(name+prefix[m.Param]+m.Param.Name, v); err != nil {
+				return fmt.Errorf("checkpoint %s: %w", path, err)
+			}
+		}
+	}
+	progress, err := json.Marshal(at)
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	err = weights.SaveFile(path, entries, map[string]string{progressKey: string(progress), configKey: string(config)})
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
+// load sets model and optimiser to the state of a checkpoint and returns how far it was. Keys that do not fit are listed
+// before anything changes.
+func (t *trainer) load(s *torch.Scope, path string) (at position, err error) {
+	f, err := weights.OpenOptions(path, weights.Options{Raw: true})
+	if err != nil {
+		return at, fmt.Errorf("checkpoint: %w", err)
+	}
+	defer f.Close()
+	if err := json.Unmarshal([]byte(f.Metadata()[progressKey]), &at); err != nil {
+		return at, fmt.Errorf("checkpoint %s: metadata %s is %s, expected a step: %w", path, progressKey,
+			strconv.Quote(f.Metadata()[progressKey]), err)
+	}
+	for _, p := range t.parts() {
+		if err := p.params.LoadFile(s, f, path, torch.LoadOptions{Prefix: p.prefix}); err != nil {
+			return at, fmt.Errorf("checkpoint: %w", err)
+		}
+	}
+	prefix := map[*torch.Param]string{}
+	for _, p := range t.parts() {
+		for _, q := range p.params.Trained() {
+			prefix[q] = p.prefix
+		}
+	}
+	for _, m := range t.optimiser.State(s) {
+		name := prefix[m.Param] + m.Param.Name
+		if err := torch.ReadTensor(s, f, expAvg+name, m.ExpAvg); err != nil {
+			return at, fmt.Errorf("checkpoint %s: %w", path, err)
+		}
+		if err := torch.ReadTensor(s, f, expAvgSq+name, m.ExpAvgSq); err != nil {
+			return at, fmt.Errorf("checkpoint %s: %w", path, err)
+		}
+	}
+	return at, t.optimiser.SetSteps(at.Step)
+}

@@ -1,0 +1,217 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gojepa/gojepa/internal/rng"
+	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/vision/images"
+)
+
+// data are the images of a run.
+type data struct {
+	name     string // for people
+	channels int
+	train    images.Source
+	test     images.Source // nil: part of train is held out for evaluation
+}
+
+// sampled is how many images are looked at to learn the size and the colour of a collection, and measured the number whose
+// mean and standard deviation are taken.
+const (
+	sampled  = 32
+	measured = 1000
+)
+
+// openData finds the images. Channels that are left open are the images' own: one if all that are looked at are grey.
+func openData(ctx context.Context, cfg config.Config, o options) (data, error) {
+	if o.source != nil {
+		return openOwn(ctx, cfg, o)
+	}
+	d := data{name: cfg.DataName()}
+	channels, known := cfg.Encoder.Channels.Get()
+	if cfg.Data.Path == "" {
+		d.channels = cfg.Encoder.Channels.Or(1)
+		train, err := images.MNIST(ctx, "", true, d.channels)
+		if err != nil {
+			return d, err
+		}
+		test, err := images.MNIST(ctx, "", false, d.channels)
+		if err != nil {
+			return d, err
+		}
+		d.train, d.test = train, test
+		return d, nil
+	}
+	open := func(dir string, channels int) (*images.FolderSource, error) {
+		f := images.DefaultOptions()
+		f.Channels, f.Labels = channels, cfg.Data.Labels
+		return images.Folder(ctx, dir, f)
+	}
+	d.channels = 3
+	if known {
+		d.channels = channels
+	}
+	folder, err := open(cfg.Data.Path, d.channels)
+	if err != nil {
+		return d, err
+	}
+	if !known && grey(ctx, folder, cfg.Seed) {
+		d.channels = 1
+		if folder, err = open(cfg.Data.Path, 1); err != nil {
+			return d, err
+		}
+	}
+	d.train = folder
+	if cfg.Data.TestPath != "" {
+		test, err := open(cfg.Data.TestPath, d.channels)
+		if err != nil {
+			return d, fmt.Errorf("--test-data: %w", err)
+		}
+		d.test = test
+	}
+	return d, nil
+}
+
+// openOwn takes the caller's sources.
+func openOwn(ctx context.Context, cfg config.Config, o options) (data, error) {
+	d := data{name: cfg.DataName(), train: o.source, test: o.test}
+	if cfg.Data.Path == "" {
+		d.name = "its own source"
+	}
+	if d.train.Len() == 0 {
+		return d, fmt.Errorf("the source has no images")
+	}
+	samples, err := look(ctx, d.train, cfg.Seed)
+	if err != nil {
+		return d, err
+	}
+	d.channels = samples[0].Channels
+	if n, known := cfg.Encoder.Channels.Get(); known && n != d.channels {
+		return d, fmt.Errorf("encoder.channels: %d, expected %d, as the source's images have", n, d.channels)
+	}
+	return d, nil
+}
+
+// look decodes a few images, spread over the collection. The error is the last image's if none can be read.
+func look(ctx context.Context, src images.Source, seed uint64) (found []*images.Image, err error) {
+	r := rng.New(seed, rng.Sample, 0, 0)
+	for range min(sampled, src.Len()) {
+		i := r.IntN(src.Len())
+		m, e := src.Image(ctx, i)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if e != nil {
+			err = fmt.Errorf("none of the images looked at can be read, the last being %s: %w", src.Name(i), e)
+			continue
+		}
+		found = append(found, m)
+	}
+	if len(found) == 0 {
+		return nil, err
+	}
+	return found, nil
+}
+
+// grey reports whether all images looked at are RGB with equal channels.
+func grey(ctx context.Context, src images.Source, seed uint64) bool {
+	found, err := look(ctx, src, seed)
+	if err != nil {
+		return false // said where the images are needed
+	}
+	for _, m := range found {
+		r, g, b := m.Plane(0), m.Plane(1), m.Plane(2)
+		for i := range r {
+			if r[i] != g[i] || r[i] != b[i] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// facts are what open values of the configuration depend on.
+func (d data) facts(ctx context.Context, cfg config.Config) (config.Facts, error) {
+	f := config.Facts{Images: d.train.Len(), Channels: d.channels}
+	found, err := look(ctx, d.train, cfg.Seed)
+	if err != nil {
+		return f, err
+	}
+	var widths, heights []int
+	for _, m := range found {
+		widths, heights = append(widths, m.Width), append(heights, m.Height)
+	}
+	f.Width, f.Height = median(widths), median(heights)
+	if d.channels != 3 {
+		if f.Mean, f.Std, err = images.MeanStd(ctx, d.train, cfg.Seed, measured); err != nil {
+			return f, fmt.Errorf("measuring the images' mean: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// subset is some images of a source, with their labels.
+type subset struct {
+	images.Source
+	index []int
+}
+
+// Len is the number of images.
+func (s subset) Len() int { return len(s.index) }
+
+// Image decodes an image.
+func (s subset) Image(ctx context.Context, i int) (*images.Image, error) {
+	return s.Source.Image(ctx, s.index[i])
+}
+
+// Name is an image's name in the whole source.
+func (s subset) Name(i int) string { return s.Source.Name(s.index[i]) }
+
+// Label is an image's class.
+func (s subset) Label(i int) (int, bool) {
+	if l, ok := s.Source.(images.Labelled); ok {
+		return l.Label(s.index[i])
+	}
+	return 0, false
+}
+
+// Classes are those of the whole source.
+func (s subset) Classes() []string {
+	if l, ok := s.Source.(images.Labelled); ok {
+		return l.Classes()
+	}
+	return nil
+}
+
+// evaluation is the labelled images that a probe is trained and tested on: the training and the test set, or four fifths
+// and one fifth of the labelled training images. It is false if there are no labels to evaluate by.
+func (d data) evaluation(seed uint64) (train, test images.Source, ok bool) {
+	if train, ok = labelled(d.train); !ok {
+		return nil, nil, false
+	}
+	if d.test != nil {
+		test, ok = labelled(d.test)
+		return train, test, ok
+	}
+	all := train.(subset).index
+	rng.New(seed, rng.Probe, 0, 0).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	fifth := len(all) / 5
+	return subset{d.train, all[fifth:]}, subset{d.train, all[:fifth]}, fifth > 0
+}
+
+// labelled is the images of a source that have a label; false if the source has not two classes.
+func labelled(src images.Source) (images.Source, bool) {
+	l, ok := src.(images.Labelled)
+	if !ok || len(l.Classes()) < 2 {
+		return nil, false
+	}
+	var index []int
+	for i := range src.Len() {
+		if _, ok := l.Label(i); ok {
+			index = append(index, i)
+		}
+	}
+	return subset{src, index}, len(index) > 0
+}

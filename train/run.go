@@ -1,0 +1,167 @@
+// Package train pretrains encoders by LeJEPA. [Run] is a run from beginning to end; the unexported step of its trainer is
+// one step.
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/gojepa/gojepa/lejepa"
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/train/progress"
+	"github.com/gojepa/gojepa/train/runlog"
+	"github.com/gojepa/gojepa/vision/images"
+	"github.com/gojepa/gojepa/vision/views"
+)
+
+// Option replaces a part of a run by one's own: what a configuration file cannot hold.
+type Option func(*options)
+
+type options struct {
+	source, test images.Source
+	encoder      func(s *torch.Scope, seed uint64) (lejepa.Encoder, error)
+	transform    views.Transform
+	output       io.Writer
+	baselines    bool
+}
+
+// WithSource trains on images of one's own source, in place of the configuration's folder. If it is images.Labelled, its
+// labels are used for evaluation.
+func WithSource(s images.Source) Option { return func(o *options) { o.source = s } }
+
+// WithTest evaluates on images of one's own source.
+func WithTest(s images.Source) Option { return func(o *options) { o.test = s } }
+
+// WithEncoder trains one's own encoder. make is called on the run's thread and leaves the encoder's parameters to the run,
+// which closes them.
+func WithEncoder(make func(s *torch.Scope, seed uint64) (lejepa.Encoder, error)) Option {
+	return func(o *options) { o.encoder = make }
+}
+
+// WithTransform makes views in one's own way. Its first group holds the global views.
+func WithTransform(t views.Transform) Option { return func(o *options) { o.transform = t } }
+
+// WithOutput shows progress and messages on w; without it a run is silent.
+func WithOutput(w io.Writer) Option { return func(o *options) { o.output = w } }
+
+// WithBaselines also evaluates raw pixels and the encoder before training, at the end of a run with labels.
+func WithBaselines() Option { return func(o *options) { o.baselines = true } }
+
+// Result is what a run came to.
+type Result struct {
+	Out     string             // the run's folder
+	Steps   int                // optimiser steps done, over all sessions
+	Last    lejepa.Metrics     // figures of the last step of this session
+	Elapsed time.Duration      // training time over all sessions
+	Values  map[string]float64 // of the last evaluation: "knn", "linear" and, with baselines, the same after "pixels_" and "untrained_", in [0, 1]; nil without labels
+	Broken  []views.Broken     // images that could not be read
+	Config  config.Config      // resolved
+}
+
+// Interrupted is the error of a run that its context ended. Everything is saved, and the same call goes on from there.
+type Interrupted struct {
+	Step, Steps int // done, and in all
+	Out         string
+	Cause       error
+}
+
+// Error says how far the run was and where it is saved.
+func (e *Interrupted) Error() string {
+	return fmt.Sprintf("interrupted after step %d of %d; the run is saved in %s", e.Step, e.Steps, e.Out)
+}
+
+// Unwrap returns the context's error.
+func (e *Interrupted) Unwrap() error { return e.Cause }
+
+// Run pretrains an encoder as cfg says and leaves in cfg.Out its weights, the run's record and a report. If cfg.Out holds
+// a run of the same configuration that was not finished, Run goes on with it; a finished one is evaluated again.
+//
+// Errors: what is wrong with cfg, all at once; *[config.MismatchError] if cfg.Out belongs to another configuration;
+// *[DivergedError]; *[Interrupted] when ctx ends, with the run saved; what reading images or writing files failed with.
+func Run(ctx context.Context, cfg config.Config, opts ...Option) (*Result, error) {
+	r, err := open(ctx, cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if err := r.train(ctx); err != nil {
+		return nil, err
+	}
+	return r.finish(ctx)
+}
+
+// train does the steps that are left.
+func (r *run) train(ctx context.Context) error {
+	if r.at.Step >= r.steps {
+		return nil
+	}
+	bar := progress.New(r.output, progress.Options{Total: r.steps, Start: r.at.Step, Unit: "step", Item: "images", Every: 10 * time.Second})
+	defer bar.Finish()
+	r.bar = bar
+	defer func() { r.bar = nil }()
+
+	loader, err := r.loader(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		r.broken = loader.Broken()
+		loader.Close()
+	}()
+	images := 0
+	saved := time.Now()
+	r.evaluated = saved
+	for r.at.Step < r.steps {
+		began := time.Now()
+		batch, err := loader.Next(ctx)
+		if err != nil {
+			return r.stop(ctx, err)
+		}
+		f, err := r.step(ctx, r.at.Step, batch)
+		if err != nil {
+			return r.stop(ctx, err)
+		}
+		took := time.Since(began)
+		r.at.Step++
+		r.at.Elapsed += took
+		r.last = f.Metrics
+		images += batch.Rows()
+		bar.Set(r.at.Step, images, fmt.Sprintf("loss %.4f", f.Loss), fmt.Sprintf("prediction %.4f", f.Prediction),
+			fmt.Sprintf("SIGReg %.2f", f.SIGReg))
+		err = r.log.Step(runlog.Step{
+			Step: r.at.Step, Epoch: r.epoch(), Loss: f.Loss, Prediction: f.Prediction, SIGReg: f.SIGReg, SIGRegSE: f.SIGRegSE,
+			LR: f.lr, GradNorm: f.gradNorm, ImagesPerS: float64(batch.Rows()) / took.Seconds(), Seconds: r.at.Elapsed.Seconds(),
+		})
+		if err != nil {
+			return err
+		}
+		if r.cfg.CheckpointEvery.Due(r.at.Step, loader.Steps(), time.Since(saved)) {
+			if err := r.checkpoint(); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
+		if r.at.Step < r.steps && r.cfg.EvalEvery.Due(r.at.Step, loader.Steps(), time.Since(r.evaluated)) {
+			if _, err := r.evaluate(ctx); err != nil {
+				return r.stop(ctx, err)
+			}
+		}
+	}
+	return r.checkpoint()
+}
+
+// stop ends a run early. If that is because its context ended, the run is saved first. A run that diverged keeps its
+// last checkpoint.
+func (r *run) stop(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	if err := r.checkpoint(); err != nil {
+		return err
+	}
+	return &Interrupted{Step: r.at.Step, Steps: r.steps, Out: r.cfg.Out, Cause: err}
+}

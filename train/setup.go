@@ -1,0 +1,319 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/cpu"
+
+	"github.com/gojepa/gojepa/lejepa"
+	"github.com/gojepa/gojepa/sigreg"
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/optim"
+	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/train/progress"
+	"github.com/gojepa/gojepa/train/runlog"
+	"github.com/gojepa/gojepa/vision"
+	"github.com/gojepa/gojepa/vision/views"
+)
+
+// The files of a run's folder.
+const (
+	configFile     = "config.yaml"
+	metricsFile    = "metrics.jsonl"
+	checkpointFile = "checkpoint.safetensors"
+	encoderFile    = "encoder.safetensors"
+	reportFile     = "report.html"
+	brokenFile     = "bad_files.txt"
+)
+
+// run is a run that is under way.
+type run struct {
+	trainer
+	cfg       config.Config // resolved
+	options   options
+	data      data
+	transform views.Transform
+	steps     int      // in all
+	at        position // done
+	last      lejepa.Metrics
+	log       *runlog.Writer
+	broken    []views.Broken
+	evaluated time.Time // when features were last evaluated
+	output    io.Writer
+	bar       *progress.Bar // while training
+}
+
+// open makes everything ready: the data, the resolved configuration, the model, and the state of a run that goes on.
+func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err error) {
+	r := &run{output: io.Discard}
+	for _, o := range opts {
+		o(&r.options)
+	}
+	if r.options.output != nil {
+		r.output = r.options.output
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	device, err := torch.ParseDevice(cfg.Device)
+	if err != nil {
+		return nil, err
+	}
+	out := cfg.Out
+	if out == "auto" {
+		out = cfg.Resolve(config.Facts{}).Out
+	}
+	before, err := previous(out)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		if !cfg.Resume {
+			return nil, fmt.Errorf("%s holds a run already: go on with it by --resume, or give another --out", out)
+		}
+		cfg = cfg.Adopt(*before)
+	}
+	if r.data, err = openData(ctx, cfg, r.options); err != nil {
+		return nil, err
+	}
+	facts, err := r.data.facts(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	facts.GPU = device.IsCUDA()
+	facts.BF16 = device.IsCUDA() || cpu.X86.HasAVX512BF16
+	cfg = cfg.Resolve(facts)
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if before != nil {
+		if err := config.CheckResume(out, *before, cfg); err != nil {
+			return nil, err
+		}
+	}
+	r.cfg = cfg
+	r.steps = cfg.TotalSteps(r.data.train.Len())
+	if err := r.views(); err != nil {
+		return nil, err
+	}
+	if r.th, err = torch.Start(torch.Options{Device: device, Threads: cfg.Threads.Or(runtime.NumCPU())}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if err := r.build(ctx, before != nil); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Out, 0o755); err != nil {
+		return nil, fmt.Errorf("making the run's folder: %w", err)
+	}
+	if err := cfg.Save(filepath.Join(cfg.Out, configFile)); err != nil {
+		return nil, err
+	}
+	if r.log, err = runlog.Open(filepath.Join(cfg.Out, metricsFile), r.at.Step); err != nil {
+		return nil, err
+	}
+	r.announce()
+	return r, nil
+}
+
+// previous is the configuration of the run in a folder, nil if there is none. A folder with other things in it that has no
+// run is an error, as a run's files would be lost among them, or overwrite them.
+func previous(out string) (*config.Config, error) {
+	entries, err := os.ReadDir(out)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--out: %w", err)
+	}
+	path := filepath.Join(out, configFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("--out %s: the folder has files but no run (no %s): give an empty or a new one", out, configFile)
+	}
+	c, err := config.Load(path)
+	if err != nil {
+		return nil, fmt.Errorf("the run in %s: %w", out, err)
+	}
+	return &c, nil
+}
+
+// views makes the transform.
+func (r *run) views() error {
+	v := r.cfg.ViewsConfig()
+	r.mean, r.std = v.Mean, v.Std
+	r.transform = r.options.transform
+	if r.transform == nil {
+		t, err := views.New(v, r.data.channels, r.cfg.Seed)
+		if err != nil {
+			return err
+		}
+		r.transform = t
+	}
+	layout := r.transform.Layout()
+	if len(layout) == 0 || !layout[0].Global {
+		return fmt.Errorf("views: the first group of the transform must be global views")
+	}
+	return nil
+}
+
+// build makes model and optimiser, and loads the checkpoint of a run that goes on.
+func (r *run) build(ctx context.Context, resume bool) error {
+	c := r.cfg
+	r.objective = lejepa.Objective{
+		Lambda: c.Loss.Lambda, Slices: c.Loss.Slices, Seed: c.Seed,
+		Statistic: sigreg.EppsPulley{Knots: c.Loss.Knots, TMax: c.Loss.TMax, Symmetric: c.Loss.Symmetric},
+	}
+	r.schedule = optim.Schedule{Peak: c.Optim.LR, Final: c.Optim.FinalLR, Warmup: c.Optim.WarmupSteps.Or(0), Steps: r.steps}
+	r.bf16 = c.Precision == "bf16"
+	r.seed = c.Seed
+	if c.Optim.ClipNorm.On {
+		r.clip = c.Optim.ClipNorm.Norm
+	}
+	r.model = &lejepa.Model{}
+	var failed error
+	err := r.th.Do(ctx, func(s *torch.Scope) {
+		encoder, err := r.newEncoder(s)
+		if err != nil {
+			failed = err
+			return
+		}
+		r.model.Encoder = encoder
+		projector := lejepa.ProjectorConfig{Hidden: c.Projector.Hidden, Dim: c.Projector.Dim}
+		r.model.Projector = lejepa.NewProjector(s, r.model.Encoder.Dim(), projector, c.Seed+1, torch.Float32)
+		adamw := optim.Config{WeightDecay: c.Optim.WeightDecay.Or(0), Beta1: c.Optim.Betas[0], Beta2: c.Optim.Betas[1], Eps: c.Optim.Eps}
+		r.optimiser = optim.NewAdamW(s, adamw, r.model.Encoder.Params(), r.model.Projector.Params())
+		path := filepath.Join(c.Out, checkpointFile)
+		if _, err := os.Stat(path); resume && err == nil {
+			r.at, failed = r.load(s, path)
+		}
+	})
+	return errors.Join(err, failed)
+}
+
+// newEncoder makes the encoder with its initial weights.
+func (r *run) newEncoder(s *torch.Scope) (lejepa.Encoder, error) {
+	if r.options.encoder != nil {
+		return r.options.encoder(s, r.cfg.Seed)
+	}
+	return vision.New(s, r.spec(), r.cfg.Seed, torch.Float32)
+}
+
+// spec is the encoder that the configuration asks for.
+func (r *run) spec() vision.Spec {
+	e := r.cfg.Encoder
+	return vision.Spec{
+		Name: e.Name, ImageSize: e.ImageSize.Or(0), PatchSize: e.PatchSize.Or(0), Channels: e.Channels.Or(0),
+		Width: e.Width.Or(0), Depth: e.Depth.Or(0), Heads: e.Heads.Or(0), NumClasses: e.NumClasses, DropPath: e.DropPath,
+	}
+}
+
+// loader makes views from where the run is.
+func (r *run) loader(ctx context.Context) (*views.Loader, error) {
+	c := views.DefaultLoaderConfig()
+	c.BatchSize = r.cfg.Schedule.BatchSize.Or(c.BatchSize)
+	c.Workers = r.cfg.Workers.Or(runtime.NumCPU())
+	c.Seed = r.cfg.Seed
+	c.Step = r.at.Step
+	c.OnBroken = func(b views.Broken) { r.printf("left out %s: %v\n", b.Name, b.Err) }
+	// Not ctx: a batch that is ready when the run is interrupted may still be wanted, and Next has its own.
+	return views.NewLoader(context.WithoutCancel(ctx), r.data.train, r.transform, c)
+}
+
+// epoch is how many passes over the images are done.
+func (r *run) epoch() float64 {
+	return float64(r.at.Step) / float64(r.cfg.StepsPerEpoch(r.data.train.Len()))
+}
+
+// checkpoint saves the run. It goes on even if the run's context has ended.
+func (r *run) checkpoint() error {
+	text, err := r.cfg.Encode()
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := r.log.Sync(); err != nil {
+		return err
+	}
+	var failed error
+	err = r.th.Do(context.Background(), func(s *torch.Scope) {
+		failed = r.save(s, filepath.Join(r.cfg.Out, checkpointFile), r.at, text)
+	})
+	return errors.Join(err, failed)
+}
+
+// close frees what the run holds.
+func (r *run) close() {
+	if r.log != nil {
+		r.log.Close()
+	}
+	if r.optimiser != nil {
+		r.optimiser.Close()
+	}
+	if r.model != nil && r.model.Projector != nil {
+		r.model.Projector.Params().Close()
+	}
+	if r.model != nil && r.model.Encoder != nil {
+		r.model.Encoder.Params().Close()
+	}
+	if r.th != nil {
+		r.th.Close()
+	}
+}
+
+// printf writes a message, above the bar if there is one.
+func (r *run) printf(format string, a ...any) {
+	if r.bar != nil {
+		fmt.Fprintf(r.bar, format, a...)
+		return
+	}
+	fmt.Fprintf(r.output, format, a...)
+}
+
+// announce says what is about to happen.
+func (r *run) announce() {
+	c := r.cfg
+	r.printf("%s images of %s, %d channel(s); views %s\n", thousands(r.data.train.Len()), r.data.name, r.data.channels, r.describeViews())
+	r.printf("%s, %.1f M parameters, %s on %s; batch %d, %d steps (%.1f epochs)\n", c.Encoder.Name,
+		float64(r.model.Encoder.Params().Count())/1e6, c.Precision, r.th.Device(), c.Schedule.BatchSize.Or(0), r.steps,
+		float64(r.steps)/float64(c.StepsPerEpoch(r.data.train.Len())))
+	if r.at.Step > 0 {
+		r.printf("going on with the run in %s after step %d\n", c.Out, r.at.Step)
+	}
+}
+
+// describeViews says how many views there are, and of what size.
+func (r *run) describeViews() string {
+	var parts []string
+	for _, l := range r.transform.Layout() {
+		parts = append(parts, fmt.Sprintf("%d × %d px", l.Views, l.Size))
+	}
+	return strings.Join(parts, " + ")
+}
+
+// thousands writes a count with separators.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// median is the middle of some values.
+func median(v []int) int {
+	slices.Sort(v)
+	return v[len(v)/2]
+}

@@ -1,0 +1,121 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gojepa/gojepa/lejepa"
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/nn"
+	"github.com/gojepa/gojepa/torch/optim"
+	"github.com/gojepa/gojepa/vision"
+	"github.com/gojepa/gojepa/vision/views"
+)
+
+// ErrDiverged is wrapped by the error of a run whose loss became infinite or NaN: a *[DivergedError].
+var ErrDiverged = errors.New("the loss is not finite")
+
+// DivergedError says where a run diverged. Weights and checkpoints are those from before that step.
+type DivergedError struct {
+	Step    int            // the step, 1 being the first
+	Metrics lejepa.Metrics // its figures
+	Files   []string       // the images of its batch
+}
+
+// Error names the step, the parts of the loss and the first files of the batch.
+func (e *DivergedError) Error() string {
+	files := e.Files
+	more := ""
+	if n := len(files) - 10; n > 0 {
+		files, more = files[:10], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("step %d: %v (prediction %g, SIGReg %g); a lower --lr or a clip_norm may help. Images of the batch: %s%s",
+		e.Step, ErrDiverged, e.Metrics.Prediction, e.Metrics.SIGReg, strings.Join(files, ", "), more)
+}
+
+// Unwrap returns [ErrDiverged].
+func (e *DivergedError) Unwrap() error { return ErrDiverged }
+
+// trainer is everything that a step changes or reads.
+type trainer struct {
+	th        *torch.Thread
+	model     *lejepa.Model
+	objective lejepa.Objective
+	optimiser *optim.AdamW
+	schedule  optim.Schedule
+	bf16      bool
+	clip      float64 // largest norm of the gradient, 0 for no limit
+	seed      uint64
+	mean, std []float64 // of each channel, of samples in [0, 1]
+}
+
+// figures are what one step came to.
+type figures struct {
+	lejepa.Metrics
+	gradNorm, lr float64
+}
+
+// step is one optimiser step on a batch, step 0 being the first of the run.
+func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, error) {
+	f := figures{lr: t.schedule.At(step)}
+	err := t.th.Do(ctx, func(s *torch.Scope) {
+		t.optimiser.ZeroGrad(s)
+		z := t.forward(s, b, nn.Pass{Train: true, Seed: t.seed, Step: uint64(step)})
+		loss := t.objective.Compute(s, z, globals(b), uint64(step))
+		loss.Total.Backward()
+		f.Metrics = loss.Metrics()
+		f.gradNorm = t.optimiser.GradNorm(s)
+		if !f.Finite() {
+			return // the weights stay as they are
+		}
+		if t.clip > 0 && f.gradNorm > t.clip {
+			t.optimiser.ScaleGrad(s, t.clip/f.gradNorm)
+		}
+		t.optimiser.Step(s, f.lr)
+	})
+	if err != nil {
+		return f, fmt.Errorf("step %d: %w", step+1, err)
+	}
+	if !f.Finite() {
+		return f, &DivergedError{Step: step + 1, Metrics: f.Metrics, Files: names(b)}
+	}
+	return f, nil
+}
+
+// forward moves a batch to the device and returns its projections [V, N, K], global views first.
+func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) torch.Tensor {
+	return s.Child(func(s *torch.Scope) (z torch.Tensor) {
+		crops := make([]torch.Tensor, len(b.Groups))
+		for i, g := range b.Groups {
+			size := int64(g.Size)
+			pixels := s.FromUint8(g.Pix, int64(g.Views), int64(b.Rows()), int64(g.Channels), size, size)
+			crops[i] = vision.Normalise(s, pixels, t.mean, t.std)
+		}
+		if !t.bf16 {
+			return t.model.Forward(s, crops, p)
+		}
+		s.Autocast(torch.BFloat16, func() { z = t.model.Forward(s, crops, p) })
+		return z
+	})
+}
+
+// globals is the number of global views, which come first.
+func globals(b *views.Batch) int {
+	n := 0
+	for _, g := range b.Groups {
+		if g.Global {
+			n += g.Views
+		}
+	}
+	return n
+}
+
+func names(b *views.Batch) []string {
+	all := make([]string, b.Rows())
+	for i := range all {
+		all[i] = b.Name(i)
+	}
+	return all
+}
