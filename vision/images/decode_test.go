@@ -113,6 +113,7 @@ func TestDecodeErrors(t *testing.T) {
 		"empty":     {nil, "the file is empty"},
 		"text":      {[]byte("hello, world"), `neither JPEG nor PNG: it begins with "hello, w"`},
 		"short":     {[]byte("\xff\xd8"), "neither JPEG nor PNG"},
+		"no pixels": {[]byte("\x89PNG\r\n\x1a\n"), "reading PNG header"},
 		"truncated": {good[:len(good)/2], "decoding JPEG: "},
 		"header":    {good[:30], "reading JPEG header"},
 		"png":       {goodPNG[:len(goodPNG)/2], "decoding PNG: "},
