@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
@@ -45,25 +44,19 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	}, nil
 }
 
-// saveEncoder writes the encoder's state dict, with what is needed to use it in the metadata.
+// saveEncoder writes the encoder's state dict, as safetensors and for torch.load, with what is needed to use it in the
+// metadata.
 func (r *run) saveEncoder(ctx context.Context) error {
-	meta := map[string]string{}
-	add := func(key string, v any) error {
-		text, err := json.Marshal(v)
-		meta["gojepa."+key] = string(text)
-		return err
-	}
-	err := errors.Join(add("mean", r.mean), add("std", r.std), add("image_size", r.cfg.Encoder.ImageSize.Or(0)))
+	var spec vision.Spec // zero for one's own encoder
 	if e, ok := r.model.Encoder.(*vision.Encoder); ok {
-		meta["gojepa.model"] = e.Spec().Name
-		err = errors.Join(err, add("spec", e.Spec()))
+		spec = e.Spec()
 	}
-	if err != nil {
-		return fmt.Errorf("saving the encoder: %w", err)
-	}
+	meta := vision.Metadata(spec, r.cfg.Encoder.ImageSize.Or(0), r.mean, r.std)
 	var failed error
-	err = r.th.Do(ctx, func(s *torch.Scope) {
-		failed = r.model.Encoder.Params().Save(s, filepath.Join(r.cfg.Out, encoderFile), meta)
+	err := r.th.Do(ctx, func(s *torch.Scope) {
+		for _, name := range []string{encoderFile, encoderPTFile} {
+			failed = errors.Join(failed, r.model.Encoder.Params().Save(s, filepath.Join(r.cfg.Out, name), meta))
+		}
 	})
 	return errors.Join(err, failed)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/gojepa/gojepa/torch/weights"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/runlog"
+	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
 )
 
@@ -99,12 +100,18 @@ func TestRunLeavesWhatItPromises(t *testing.T) {
 	assert.InDelta(t, (1-0.02)*res.Last.Prediction+0.02*res.Last.SIGReg, res.Last.Loss, 1e-5)
 	assert.Positive(t, metrics.Steps[5].GradNorm)
 
-	f, err := weights.Open(filepath.Join(c.Out, "encoder.safetensors"))
-	require.NoError(t, err)
-	defer f.Close()
-	assert.Equal(t, "vit_tiny_patch16_224", f.Metadata()["gojepa.model"])
-	_, ok := f.Lookup("blocks.1.attn.qkv.weight")
-	assert.True(t, ok)
+	for _, name := range []string{"encoder.safetensors", "encoder.pt"} {
+		m, err := vision.Load("", filepath.Join(c.Out, name), torch.CPU)
+		require.NoError(t, err, name)
+		assert.Equal(t, 16, m.Encoder.Spec().Width)
+		assert.Equal(t, 2, m.Encoder.Spec().Depth)
+		assert.Equal(t, 16, m.Size)
+		assert.Equal(t, res.Config.ViewsConfig().Mean, m.Mean)
+		embeddings, err := m.Embed(context.Background(), []*images.Image{images.New(1, 16, 16)})
+		require.NoError(t, err)
+		assert.Len(t, embeddings[0], 16)
+		m.Close()
+	}
 	page, err := os.ReadFile(filepath.Join(c.Out, "report.html"))
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "LeJEPA on its own source")

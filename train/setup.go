@@ -32,6 +32,7 @@ const (
 	metricsFile    = "metrics.jsonl"
 	checkpointFile = "checkpoint.safetensors"
 	encoderFile    = "encoder.safetensors"
+	encoderPTFile  = "encoder.pt"
 	reportFile     = "report.html"
 	brokenFile     = "bad_files.txt"
 )
