@@ -8,7 +8,7 @@
 // An [Image] is planar, of any number of channels, 8 bits a sample. JPEG is decoded by the standard library's image/jpeg
 // and turned into RGB by this package with libjpeg's arithmetic, smooth upsampling of chroma included, so that pixels
 // differ from Pillow's by the rounding of the inverse DCT alone (the tests state how much). Decoding is single-threaded
-// and takes about 1.5 times Pillow's time; images are independent, so it scales with cores.
+// and slower than Pillow's: scripts/bench/views.py measures both. Images are independent, so that it scales with cores.
 //
 // Channels are converted as torchvision's default loader does, by Pillow's convert("RGB") or convert("L"): alpha is
 // dropped and not composited, palettes are looked up, CMYK becomes RGB by ink subtraction, grey is repeated, and luma is

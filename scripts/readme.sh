@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs the commands of README.md, on a folder of images and for a few steps: README.md must not promise what fails.
+# Usage: scripts/readme.sh FOLDER, which has a folder of images for each class
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=$(cd "$1" && pwd)
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+# The lines of sh blocks, but for the make targets, which CI runs itself.
+commands=$(awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' README.md | grep -v '^make ')
+count=$(grep -c '^go run' <<<"$commands" || true)
+if [ "$count" -lt 3 ]; then
+	echo "README.md has $count commands, expected 3 or more: is it read right?" >&2
+	exit 1
+fi
+commands=${commands//FOLDER/$folder}
+commands=${commands//TESTS/$folder}
+commands=${commands//runs\/mine/$out/mine}
+commands=${commands//features.npy/$out/features.npy}
+commands=${commands//--steps 1000/--steps 2}
+echo "$commands"
+bash -euo pipefail -c "$commands"
+test -s "$out/features.npy"
