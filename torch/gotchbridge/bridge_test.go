@@ -12,11 +12,14 @@ import (
 	gotchnn "github.com/sugarme/gotch/nn"
 	"github.com/sugarme/gotch/ts"
 
+	"github.com/gojepa/gojepa/lejepa"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/gotchbridge"
 	"github.com/gojepa/gojepa/torch/nn"
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
+
+var _ lejepa.Encoder = (*gotchbridge.Encoder)(nil)
 
 func TestMain(m *testing.M) { torchtest.Main(m) }
 
