@@ -100,16 +100,19 @@ func checkTest(test Features, dim, classes int, names []string) ([]int, error) {
 	if test.D != dim {
 		return nil, fmt.Errorf("eval: %s: %d features a sample: expected %d, as in training", role, test.D, dim)
 	}
+	class := func(l int) int { return l }
+	if names != nil && test.Classes != nil {
+		known := make([]int, len(test.Classes))
+		for i, name := range test.Classes {
+			known[i] = slices.Index(names, name)
+		}
+		class = func(l int) int { return known[l] }
+	}
 	labels := make([]int, test.N)
 	for i, l := range test.Labels {
-		c := l
-		if names != nil && test.Classes != nil {
-			c = slices.Index(names, test.Classes[l])
-		}
-		if c < 0 || c >= classes {
+		if labels[i] = class(l); labels[i] < 0 || labels[i] >= classes {
 			return nil, fmt.Errorf("eval: %s: sample %d is of class %s, which the training set does not have", role, i, test.name(l))
 		}
-		labels[i] = c
 	}
 	return labels, nil
 }
