@@ -168,6 +168,28 @@ func TestNoL2IsAnExperiment(t *testing.T) {
 	assert.LessOrEqual(t, l.Evaluations, 31)
 }
 
+// TestCollapsedFeatures are what training gives when it goes wrong: the best guess is then the most frequent class.
+func TestCollapsedFeatures(t *testing.T) {
+	th := torchtest.Thread(t)
+	for _, value := range []float32{0, 1.7, 1e-30, 1e30} {
+		f := eval.Features{N: 30, D: 3, Labels: make([]int, 30)}
+		for i := range f.Labels {
+			f.X = append(f.X, value, -value, 2*value)
+			f.Labels[i] = min(i%5, 2)
+		}
+		for name, probe := range map[string]func() (eval.Accuracy, error){
+			"k-NN":   func() (eval.Accuracy, error) { return eval.KNN(ctx, th, f, f, eval.KNNOptions{K: 30, Temperature: 1}) },
+			"linear": func() (eval.Accuracy, error) { return eval.LinearProbe(ctx, th, f, f, eval.DefaultProbe()) },
+			"AdamW":  func() (eval.Accuracy, error) { return eval.AdamWProbe(ctx, th, f, f, eval.DefaultAdamW()) },
+		} {
+			a, err := probe()
+			require.NoError(t, err, "%s %v", name, value)
+			assert.InDelta(t, 0.6, a.Top1, 1e-12, "%s %v", name, value)
+			assert.InDelta(t, 1./3, a.Balanced, 1e-12, "%s %v", name, value)
+		}
+	}
+}
+
 func TestCancelledContext(t *testing.T) {
 	th := torchtest.Thread(t)
 	done, cancel := context.WithCancel(ctx)
