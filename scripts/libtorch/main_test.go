@@ -52,9 +52,22 @@ func newWorld(t *testing.T) *world {
 // usePath makes the world's programs the only ones. Fakes are compiled before.
 func (w *world) usePath() { w.t.Setenv("PATH", w.bin) }
 
-// python installs a python3 that has the torch at origin, if not empty, and the real pip, which knows only the
-// world's wheels.
+// python installs a python3 that has the torch at origin, if not empty, and a pip that copies the world's wheels: the
+// real one takes a second each time.
 func (w *world) python(origin string) {
+	w.fakePython(fmt.Sprintf(`if [ "$1" = -c ]; then echo %q; exit; fi
+[ "$3" = --version ] && exit
+echo "$*" >>%q
+while [ $# -gt 1 ]; do
+	[ "$1" = --dest ] && dest=$2
+	shift
+done
+cd %q && cp "$(echo "$1" | %q 's/-/_/g; s/==/-/')"-*.whl "$dest"`, origin, w.calls, w.wheels, lookPath(w.t, "sed")))
+	require.NoError(w.t, os.Symlink(lookPath(w.t, "cp"), filepath.Join(w.bin, "cp")))
+}
+
+// pythonWithPip installs a python3 without torch that has the real pip, which knows only the world's wheels.
+func (w *world) pythonWithPip() {
 	real := realPython(w.t)
 	if exec.Command(real, "-m", "pip", "--version").Run() != nil {
 		w.t.Skip("python3 has no pip")
@@ -62,9 +75,9 @@ func (w *world) python(origin string) {
 	w.t.Setenv("PIP_CONFIG_FILE", os.DevNull)
 	w.t.Setenv("PIP_NO_INDEX", "1")
 	w.t.Setenv("PIP_FIND_LINKS", w.wheels)
-	w.fakePython(fmt.Sprintf(`if [ "$1" = -c ]; then echo %q; exit; fi
+	w.fakePython(fmt.Sprintf(`[ "$1" = -c ] && exit
 echo "$*" >>%q
-exec %q "$@"`, origin, w.calls, real))
+exec %q "$@"`, w.calls, real))
 }
 
 // realPython is the interpreter itself: python3 on PATH may be a script that needs other programs.
@@ -121,7 +134,7 @@ func (w *world) homeHolds(names ...string) {
 func TestWheelOfTheDefaultVersion(t *testing.T) {
 	w := newWorld(t)
 	wheels13(t, w.wheels)
-	w.python("")
+	w.pythonWithPip()
 	vars, err := w.run()
 	require.NoError(t, err)
 	w.homeHolds("libtorch-2.11.0")
@@ -162,7 +175,7 @@ func TestWheelOfTheDefaultVersion(t *testing.T) {
 func TestWheelOfTheOldestVersion(t *testing.T) {
 	w := newWorld(t)
 	wheels12(t, w.wheels)
-	w.python("")
+	w.pythonWithPip()
 	w.env["TORCH"] = "2.1.2"
 	vars, err := w.run()
 	require.NoError(t, err)
@@ -199,13 +212,13 @@ func TestTruncatedWheel(t *testing.T) {
 	info, err := os.Stat(wheel)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(wheel, info.Size()/2))
-	w.python("")
+	w.pythonWithPip()
 	w.fails("torch==2.11.0", "run it again")
 }
 
 func TestWheelMissing(t *testing.T) {
 	w := newWorld(t)
-	w.python("")
+	w.pythonWithPip()
 	w.fails("pip could not download torch==2.11.0", "No matching distribution", "LIBTORCH")
 }
 
