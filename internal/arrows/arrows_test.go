@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"eval":              {"torch", "torch/nn", "torch/optim", "vision", "vision/images", "vision/views"},
 	"train":             {"eval", "lejepa", "sigreg", "torch", "torch/nn", "torch/optim", "torch/weights", "train/...", "vision", "vision/images", "vision/views"},
 	"train/...":         {"lejepa", "sigreg", "train/...", "vision/views"},
-	"cmd/...":           {"eval", "lejepa", "sigreg", "torch", "torch/weights", "train", "train/...", "vision", "vision/images", "vision/views"},
+	"cmd/...":           {"cmd/internal/...", "eval", "lejepa", "sigreg", "torch", "torch/weights", "train", "train/...", "vision", "vision/images", "vision/views"},
 	"internal/...":      {},
 	"scripts/...":       {"lejepa", "sigreg", "torch", "torch/nn", "torch/weights", "train", "vision"},
 }

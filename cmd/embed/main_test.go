@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gojepa/gojepa/cmd/internal/model"
+	"github.com/gojepa/gojepa/internal/npy"
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/torchtest"
+	"github.com/gojepa/gojepa/torch/weights"
+	"github.com/gojepa/gojepa/vision"
+	"github.com/gojepa/gojepa/vision/images"
+)
+
+func TestMain(m *testing.M) { torchtest.Main(m) }
+
+var spec = vision.Spec{Name: "vit_tiny_patch16_224", ImageSize: 16, PatchSize: 4, Channels: 3, Width: 12, Depth: 1, Heads: 2}
+
+// place makes a folder with weights, three images of which the second is broken, and the same number of prepared images.
+func place(t *testing.T) (dir string) {
+	dir = t.TempDir()
+	torchtest.Do(t, func(s *torch.Scope) {
+		e, err := vision.New(s, spec, 1, torch.Float32)
+		require.NoError(t, err)
+		defer e.Close()
+		meta := vision.Metadata(spec, 16, []float64{0.1, 0.2, 0.3}, []float64{0.5, 0.5, 0.5})
+		require.NoError(t, e.Params().Save(s, filepath.Join(dir, "w.safetensors"), meta))
+	})
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "images", "sub"), 0o755))
+	for name, shade := range map[string]uint8{"a.png": 3, "sub/c\nd.png": 5} {
+		m := image.NewRGBA(image.Rect(0, 0, 20, 18))
+		for i := range 20 * 18 {
+			m.SetRGBA(i%20, i/20, color.RGBA{shade * uint8(i%37), uint8(i), shade * 9, 255})
+		}
+		var b bytes.Buffer
+		require.NoError(t, png.Encode(&b, m))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "images", name), b.Bytes(), 0o644))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "images", "b.png"), []byte("\x89PNG\r\n\x1a\ncut"), 0o644))
+
+	x := make([]float32, 3*3*16*16)
+	for i, v := range torchtest.Values(7, len(x)) {
+		x[i] = float32(v)
+	}
+	writeNPY(t, filepath.Join(dir, "x.npy"), []int{3, 3, 16, 16}, x)
+	return dir
+}
+
+func writeNPY[T npy.Number](t *testing.T, path string, shape []int, data []T) {
+	var b bytes.Buffer
+	require.NoError(t, npy.Write(&b, shape, data))
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o644))
+}
+
+func readNPY(t *testing.T, path string) ([]int, []float32) {
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	shape, x, err := npy.Read[float32](f)
+	require.NoError(t, err)
+	return shape, x
+}
+
+// embed runs a command line as main does, and returns what it says.
+func embed(t *testing.T, line ...string) (string, error) {
+	t.Helper()
+	o := options{Model: model.Default()}
+	if _, err := command(&o).Parse(line); err != nil {
+		return "", err
+	}
+	var log bytes.Buffer
+	err := run(context.Background(), o, &log)
+	return log.String(), err
+}
+
+// want is what package vision makes of the two images.
+func want(t *testing.T, dir string) (x []float32) {
+	m, err := vision.Load("", filepath.Join(dir, "w.safetensors"), torch.CPU)
+	require.NoError(t, err)
+	defer m.Close()
+	var imgs []*images.Image
+	for _, name := range []string{"a.png", "sub/c\nd.png"} {
+		data, err := os.ReadFile(filepath.Join(dir, "images", name))
+		require.NoError(t, err)
+		img, err := images.Decode(data, images.DefaultOptions())
+		require.NoError(t, err)
+		imgs = append(imgs, img)
+	}
+	rows, err := m.Embed(context.Background(), imgs)
+	require.NoError(t, err)
+	return append(rows[0], rows[1]...)
+}
+
+func TestFolder(t *testing.T) {
+	dir := place(t)
+	x := want(t, dir)
+	args := []string{"--weights", filepath.Join(dir, "w.safetensors"), "--data", filepath.Join(dir, "images"), "--device", "cpu"}
+
+	out := filepath.Join(dir, "out.npy")
+	log, err := embed(t, append(args, "--out", out)...)
+	require.NoError(t, err)
+	assert.Contains(t, log, "left out b.png: ")
+	assert.Contains(t, log, "left out 1 of 3 images")
+	assert.Contains(t, log, "out.npy, "+filepath.Join(dir, "out.files.txt")+": 2 rows of 12 features by vit_tiny_patch16_224")
+	shape, got := readNPY(t, out)
+	assert.Equal(t, []int{2, 12}, shape)
+	assert.Equal(t, x, got)
+	list, err := os.ReadFile(filepath.Join(dir, "out.files.txt"))
+	require.NoError(t, err)
+	assert.Equal(t, "a.png\n\"sub/c\\nd.png\"\n", string(list))
+
+	out = filepath.Join(dir, "out.safetensors")
+	_, err = embed(t, append(args, "--out", out)...)
+	require.NoError(t, err)
+	f, err := weights.Open(out)
+	require.NoError(t, err)
+	assert.Equal(t, "[features float32[2 12]]", "["+f.Tensors()[0].String()+"]")
+	require.NoError(t, f.Close())
+
+	out = filepath.Join(dir, "out.csv")
+	_, err = embed(t, append(args, "--out", out, "--batch-size", "1")...)
+	require.NoError(t, err)
+	file, err := os.Open(out)
+	require.NoError(t, err)
+	defer file.Close()
+	records, err := csv.NewReader(file).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, records, 3)
+	assert.Equal(t, []string{"file", "f0", "f1"}, records[0][:3])
+	assert.Equal(t, "sub/c\nd.png", records[2][0])
+	for i, cell := range records[2][1:] {
+		v, err := strconv.ParseFloat(cell, 32)
+		require.NoError(t, err)
+		assert.InDelta(t, x[12+i], v, 1e-5)
+	}
+}
+
+func TestFlagsWinOverTheFile(t *testing.T) {
+	dir := place(t)
+	args := []string{"--weights", filepath.Join(dir, "w.safetensors"), "--data", filepath.Join(dir, "images"), "--out", filepath.Join(dir, "o.npy"), "--device", "cpu"}
+	seen := [][]float32{want(t, dir)}
+	for _, more := range [][]string{{"--mean", "0,0,0", "--std", "1,1,1"}, {"--image-size", "12"}, {"--precision", "bf16"}} {
+		_, err := embed(t, append(args, more...)...)
+		require.NoError(t, err)
+		_, got := readNPY(t, filepath.Join(dir, "o.npy"))
+		assert.NotContains(t, seen, got, "%v", more)
+		seen = append(seen, got)
+	}
+}
+
+func TestArrayIsTakenAsItIs(t *testing.T) {
+	dir := place(t)
+	file := filepath.Join(dir, "w.safetensors")
+	m, err := vision.Load("", file, torch.CPU)
+	require.NoError(t, err)
+	defer m.Close()
+	_, x := readNPY(t, filepath.Join(dir, "x.npy"))
+	want, err := m.Pixels(context.Background(), x, 3, 3, 16, 16)
+	require.NoError(t, err)
+	for _, batch := range []string{"1", "2", "64"} {
+		log, err := embed(t, "--weights", file, "--data", filepath.Join(dir, "x.npy"), "--out", filepath.Join(dir, "y.npy"), "--batch-size", batch, "--device", "cpu")
+		require.NoError(t, err)
+		assert.Contains(t, log, "y.npy: 3 rows")
+		shape, got := readNPY(t, filepath.Join(dir, "y.npy"))
+		assert.Equal(t, []int{3, 12}, shape)
+		for i := range want {
+			require.InDelta(t, want[i], got[i], 1e-5)
+		}
+	}
+	assert.NoFileExists(t, filepath.Join(dir, "y.files.txt"))
+	_, err = embed(t, "--weights", file, "--data", filepath.Join(dir, "x.npy"), "--out", filepath.Join(dir, "y.csv"), "--device", "cpu")
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(dir, "y.csv"))
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(string(text), "row,f0,"))
+}
+
+func TestBadInput(t *testing.T) {
+	dir := place(t)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	writeNPY(t, at("double.npy"), []int{1, 3, 16, 16}, make([]float64, 768))
+	writeNPY(t, at("flat.npy"), []int{768}, make([]float32, 768))
+	writeNPY(t, at("grey.npy"), []int{1, 1, 16, 16}, make([]float32, 256))
+	writeNPY(t, at("odd.npy"), []int{1, 3, 16, 18}, make([]float32, 864))
+	writeNPY(t, at("none.npy"), []int{0, 3, 16, 16}, []float32{})
+	whole, err := os.ReadFile(at("x.npy"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(at("cut.npy"), whole[:len(whole)-4], 0o644))
+	require.NoError(t, os.MkdirAll(at("broken"), 0o755))
+	require.NoError(t, os.WriteFile(at("broken/a.png"), []byte("no image"), 0o644))
+	require.NoError(t, os.MkdirAll(at("empty"), 0o755))
+
+	good := map[string]string{"weights": at("w.safetensors"), "data": at("images"), "out": at("o.npy"), "device": "cpu"}
+	for want, change := range map[string]map[string]string{
+		"--weights: missing":                                   {"weights": ""},
+		"--data: missing":                                      {"data": ""},
+		`--out: "o.txt", expected a name that ends`:            {"out": "o.txt"},
+		"--out: there is no folder":                            {"out": at("none/o.npy")},
+		"--mean has 1 numbers and --std 0":                     {"mean": "1"},
+		"--batch-size: 0, expected 1 or more":                  {"batch-size": "0"},
+		"fp16":                                                 {"precision": "fp16"},
+		"--mean and --std: mean of 1":                          {"mean": "1", "std": "1"},
+		"there is no such folder":                              {"data": at("nowhere")},
+		"no JPEG or PNG file":                                  {"data": at("empty")},
+		"none of 1 images could be read":                       {"data": at("broken")},
+		"none.pt":                                              {"weights": at("none.pt")},
+		`unknown model "resnet"`:                               {"model": "resnet"},
+		"missing keys":                                         {"model": "resnet18"},
+		"multiples of the patch size 4":                        {"image-size": "18"},
+		"cuda:77":                                              {"device": "cuda:77"},
+		"double.npy: <f8[1 3 16 16]: expected float32":         {"data": at("double.npy")},
+		"flat.npy: <f4[768]: expected float32":                 {"data": at("flat.npy")},
+		"images of 1 channels: expected 3":                     {"data": at("grey.npy")},
+		"16×18 pixels: expected multiples of the patch size 4": {"data": at("odd.npy")},
+		"none.npy: shape [0 3 16 16] has no pixels":            {"data": at("none.npy")},
+		"cut.npy: image 2 of 3":                                {"data": at("cut.npy")},
+		"gone.npy":                                             {"data": at("gone.npy")},
+		"it is a file, expected a folder":                      {"data": at("w.safetensors")},
+	} {
+		var line []string
+		for _, flag := range []string{"weights", "data", "out", "device", "model", "image-size", "mean", "std", "batch-size", "precision"} {
+			value, changed := change[flag]
+			if !changed {
+				value = good[flag]
+			}
+			if value != "" {
+				line = append(line, "--"+flag, value)
+			}
+		}
+		_, err := embed(t, line...)
+		assert.ErrorContains(t, err, want)
+		assert.NoFileExists(t, at("o.npy"))
+	}
+}

@@ -1,0 +1,98 @@
+// Package model holds what commands over trained weights have in common: the flags that name the encoder and say how to
+// run it.
+package model
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/gojepa/gojepa/eval"
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/vision"
+)
+
+// Flags name an encoder and say how to run it. Numbers of 0 and empty lists are as the file of weights says.
+type Flags struct {
+	Weights string `yaml:"weights" flag:"weights" arg:"FILE" help:"the encoder's weights: a run's encoder.safetensors, or any .safetensors, .pt or .pth with timm's keys" group:"Encoder"`
+
+	Name       string `yaml:"model" flag:"model" arg:"NAME" help:"timm's name of the encoder; what gojepa has trained says it itself" group:"Encoder"`
+	ImageSize  int    `yaml:"image_size" flag:"image-size" arg:"PX" help:"side that images are resized and cropped to; 0 is the size that the encoder was trained with" group:"Encoder"`
+	PatchSize  int    `yaml:"patch_size" flag:"patch-size" arg:"PX" help:"side of a ViT's patches; 0 is as in the file" group:"Encoder"`
+	Channels   int    `yaml:"channels" flag:"channels" arg:"N" help:"channels of the images; 0 is as in the file" group:"Encoder"`
+	NumClasses int    `yaml:"num_classes" flag:"num-classes" arg:"N" help:"width of the head, if the encoder has one and its file does not say so" group:"Encoder"`
+	Width      int    `yaml:"width" flag:"width" arg:"N" help:"width, if it is not the model's own and the file does not say so" group:"Encoder"`
+	Depth      int    `yaml:"depth" flag:"depth" arg:"N" help:"depth, likewise" group:"Encoder"`
+	Heads      int    `yaml:"heads" flag:"heads" arg:"N" help:"attention heads, likewise" group:"Encoder"`
+
+	Mean []float64 `yaml:"mean" flag:"mean" help:"mean of each channel, of samples in [0, 1]; by default as in the file, else ImageNet's for 3 channels and 0.5 otherwise" group:"Encoder"`
+	Std  []float64 `yaml:"std" flag:"std" help:"standard deviation of each channel, likewise" group:"Encoder"`
+
+	Device    string `yaml:"device" flag:"device" arg:"DEV" help:"auto, cpu, cuda or cuda:N; auto is a GPU if there is one" group:"Machine"`
+	Threads   int    `yaml:"threads" flag:"threads" arg:"N" help:"threads of computation; 0 is one per core" group:"Machine"`
+	Workers   int    `yaml:"workers" flag:"workers" arg:"N" help:"images that are decoded at a time" group:"Machine"`
+	BatchSize int    `yaml:"batch_size" flag:"batch-size" arg:"N" help:"images that go through the encoder at a time" group:"Machine"`
+	Precision string `yaml:"precision" flag:"precision" enum:"fp32,bf16" arg:"fp32|bf16" help:"arithmetic of the encoder" group:"Machine"`
+}
+
+// Default names no encoder.
+func Default() Flags {
+	return Flags{Device: "auto", Workers: runtime.GOMAXPROCS(0), BatchSize: 64, Precision: "fp32"}
+}
+
+// Check names everything that can be seen to be wrong before the weights are read.
+func (f Flags) Check() error {
+	var errs []error
+	if f.Weights == "" {
+		errs = append(errs, errors.New("--weights: missing; expected a file of weights"))
+	}
+	if len(f.Mean) != len(f.Std) {
+		errs = append(errs, fmt.Errorf("--mean has %d numbers and --std %d: expected one for each channel in both", len(f.Mean), len(f.Std)))
+	}
+	for _, n := range []struct {
+		flag        string
+		value, from int
+	}{
+		{"image-size", f.ImageSize, 0}, {"patch-size", f.PatchSize, 0}, {"channels", f.Channels, 0}, {"num-classes", f.NumClasses, 0},
+		{"width", f.Width, 0}, {"depth", f.Depth, 0}, {"heads", f.Heads, 0}, {"threads", f.Threads, 0}, {"workers", f.Workers, 1},
+		{"batch-size", f.BatchSize, 1},
+	} {
+		if n.value < n.from {
+			errs = append(errs, fmt.Errorf("--%s: %d, expected %d or more", n.flag, n.value, n.from))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Load makes the encoder. The caller closes it.
+func (f Flags) Load() (*vision.Model, error) {
+	device, err := torch.ParseDevice(f.Device)
+	if err != nil {
+		return nil, err
+	}
+	m, err := vision.LoadSpec(vision.Spec{
+		Name: f.Name, ImageSize: f.ImageSize, PatchSize: f.PatchSize, Channels: f.Channels, NumClasses: f.NumClasses,
+		Width: f.Width, Depth: f.Depth, Heads: f.Heads,
+	}, f.Weights, torch.Options{Device: device, Threads: f.Threads})
+	if err != nil {
+		return nil, err
+	}
+	if f.Mean != nil {
+		if err := vision.CheckMeanStd(f.Mean, f.Std, len(m.Mean)); err != nil {
+			m.Close()
+			return nil, fmt.Errorf("--mean and --std: %w", err)
+		}
+		m.Mean, m.Std = f.Mean, f.Std
+	}
+	m.BF16 = f.Precision == "bf16"
+	return m, nil
+}
+
+// Extract are the options for features of m. Every image may be broken: what cannot be read is left out and reported by
+// the command.
+func (f Flags) Extract(m *vision.Model) eval.ExtractOptions {
+	return eval.ExtractOptions{
+		Size: m.Size, Channels: len(m.Mean), Mean: m.Mean, Std: m.Std,
+		BatchSize: f.BatchSize, Workers: f.Workers, BF16: m.BF16, MaxBroken: 1,
+	}
+}
