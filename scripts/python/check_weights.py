@@ -89,6 +89,8 @@ def check_run(folder):
                     "depth": spec["Depth"], "num_heads": spec["Heads"]}
     else:
         options |= {"channels": [spec["Width"] << stage for stage in range(4)]}
+        if spec["Name"].endswith("d"):
+            options |= {"stem_width": spec["Width"] // 2}
         if spec["Depth"]:
             options |= {"layers": [spec["Depth"]] * 4}
     load({"model": meta["gojepa.model"], "options": options}, file)

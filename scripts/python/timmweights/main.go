@@ -29,6 +29,7 @@ var specs = []vision.Spec{
 	{Name: "vit_small_patch8_224", ImageSize: 128},
 	{Name: "resnet18", ImageSize: 96, Channels: 2, NumClasses: 10},
 	{Name: "resnet50"},
+	{Name: "resnet34d", ImageSize: 64},
 }
 
 func main() {
