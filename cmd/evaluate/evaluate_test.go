@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/torchtest"
+	"github.com/gojepa/gojepa/vision"
+)
+
+func TestMain(m *testing.M) { torchtest.Main(m) }
+
+// savedEncoder writes a small untrained ResNet for grey images of 16×16 pixels, as a run would.
+func savedEncoder(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "encoder.safetensors")
+	torchtest.Do(t, func(s *torch.Scope) {
+		e, err := vision.New(s, vision.Spec{Name: "resnet18", ImageSize: 16, Channels: 1, Width: 8, Depth: 1}, 1, torch.Float32)
+		require.NoError(t, err)
+		defer e.Close()
+		require.NoError(t, e.Params().Save(s, path, vision.Metadata(e.Spec(), 16, []float64{0.2}, []float64{0.4})))
+	})
+	return path
+}
+
+// stripes writes n images of a class: stripes that lie, stand or are not there.
+func stripes(t *testing.T, dir, class string, n int) {
+	dir = filepath.Join(dir, class)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	for i := range n {
+		m := image.NewGray(image.Rect(0, 0, 20, 16))
+		for p := range m.Pix {
+			x, y := p%20, p/20
+			if class == "lying" && (y+i)%4 < 2 || class == "standing" && (x+i)%4 < 2 {
+				m.Pix[p] = 200
+			}
+			m.Pix[p] += uint8((p*7 + i*13) % 32)
+		}
+		f, err := os.Create(filepath.Join(dir, string(rune('a'+i))+".png"))
+		require.NoError(t, err)
+		require.NoError(t, png.Encode(f, m))
+		require.NoError(t, f.Close())
+	}
+}
+
+// folders are 10 images of three classes to learn from, one of them broken and one of no class, and to be tested on 4 of
+// one class and 6 of another.
+func folders(t *testing.T) (train, test string) {
+	train, test = t.TempDir(), t.TempDir()
+	for _, class := range []string{"blank", "lying", "standing"} {
+		stripes(t, train, class, 10)
+	}
+	stripes(t, train, "", 1)
+	require.NoError(t, os.WriteFile(filepath.Join(train, "lying", "b.png"), []byte("no image"), 0o644))
+	stripes(t, test, "standing", 6)
+	stripes(t, test, "blank", 4)
+	return train, test
+}
+
+// evaluate runs the command line.
+func evaluate(line ...string) (code int, out, log string) {
+	var stdout, stderr bytes.Buffer
+	o := defaults()
+	code = command(&o).Main(line, &stdout, &stderr, func(ctx context.Context, _ []string) error {
+		return run(ctx, o, &stdout, &stderr)
+	})
+	return code, stdout.String(), stderr.String()
+}
+
+func TestJSON(t *testing.T) {
+	train, test := folders(t)
+	weights := savedEncoder(t)
+	code, out, log := evaluate("--weights", weights, "--train", train, "--test", test, "--k", "3", "--pixels", "--json")
+	require.Zero(t, code, log)
+	assert.Contains(t, log, "left out "+filepath.Join("lying", "b.png"))
+	assert.Contains(t, log, "left out 1 images of "+train+" that lie in no class's folder")
+
+	var r result
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	assert.Equal(t, weights, r.Weights)
+	assert.Equal(t, "resnet18", r.Model)
+	assert.Equal(t, 16, r.ImageSize)
+	assert.Equal(t, set{Path: train, Images: 31, Used: 29, Classes: []string{"blank", "lying", "standing"}}, r.Train)
+	assert.Equal(t, set{Path: test, Images: 10, Used: 10, Classes: []string{"blank", "standing"}}, r.Test)
+	require.Len(t, r.Scores, 2)
+	for i, name := range []string{"encoder", "pixels"} {
+		s := r.Scores[i]
+		assert.Equal(t, name, s.Features)
+		assert.Equal(t, 1., s.KNN.Top1, name)
+		assert.GreaterOrEqual(t, s.Linear.Top1, 0.8, name)
+		assert.GreaterOrEqual(t, s.Linear.Balanced, 0.8, name)
+		require.Len(t, s.KNN.Classes, 3)
+		assert.Equal(t, "standing", s.KNN.Classes[2].Name)
+		assert.Equal(t, 6, s.KNN.Classes[2].N, "classes are matched by name")
+		assert.Equal(t, "lbfgs", s.Probe.Kind)
+		assert.True(t, *s.Probe.Converged)
+	}
+	assert.Equal(t, 64, r.Scores[0].Dim)
+	assert.Equal(t, 256, r.Scores[1].Dim)
+}
+
+func TestTable(t *testing.T) {
+	train, test := folders(t)
+	code, out, log := evaluate("--weights", savedEncoder(t), "--train", train, "--test", test, "--k", "3", "--probe", "adamw")
+	require.Zero(t, code, log)
+	assert.Equal(t, `resnet18 at 16 px: 29 images of 3 classes to learn from, 10 to be tested on
+
+       features   linear probe       k-NN   linear, balanced   k-NN, balanced
+   encoder (64)       100.00 %   100.00 %           100.00 %         100.00 %
+`, out)
+}
+
+func TestMistakes(t *testing.T) {
+	weights := savedEncoder(t)
+	train, test := folders(t)
+	flat := filepath.Join(test, "blank")
+	other := t.TempDir()
+	stripes(t, other, "dotted", 2)
+	for _, c := range []struct {
+		line []string
+		code int
+		want []string
+	}{
+		{[]string{"--train", train, "--k", "0", "--temperature", "0", "--l2", "-1"}, 2, []string{
+			"evaluate: --train and --test: expected both, or neither for MNIST", "evaluate: --k: 0, expected 1 or more",
+			"evaluate: --temperature: 0, expected more than 0", "evaluate: --l2: -1, expected 0 or more",
+			"evaluate: --weights: missing"}},
+		{[]string{"--weights", "nowhere", "--train", train, "--test", test}, 1, []string{"nowhere"}},
+		{[]string{"--weights", weights, "--train", train, "--test", "nowhere"}, 1,
+			[]string{"evaluate: --test: images of nowhere: there is no such folder"}},
+		{[]string{"--weights", weights, "--train", flat, "--test", test}, 1,
+			[]string{"evaluate: --train: images of " + flat + ": all lie directly in it, expected a folder for each class"}},
+		{[]string{"--weights", weights, "--train", train, "--test", other}, 1,
+			[]string{"is of class dotted, which the training set does not have"}},
+		{[]string{"--weights", weights, "--train", other, "--test", test}, 1,
+			[]string{"all 2 samples are of class dotted: expected two classes or more"}},
+	} {
+		code, out, log := evaluate(c.line...)
+		assert.Equal(t, c.code, code, c.line)
+		assert.Empty(t, out)
+		for _, w := range c.want {
+			assert.Contains(t, log, w)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+// Command evaluate measures how good an encoder's features are, by images with labels.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gojepa/gojepa/cmd/internal/model"
+	"github.com/gojepa/gojepa/eval"
+	"github.com/gojepa/gojepa/internal/cli"
+)
+
+// options are the command's flags.
+type options struct {
+	Train string `yaml:"train" flag:"train" arg:"DIR" help:"folder of images to learn from, in one folder for each class; without --train and --test: the MNIST digits"`
+	Test  string `yaml:"test" flag:"test" arg:"DIR" help:"folder of images to be tested on, likewise"`
+
+	Probe       string    `yaml:"probe" flag:"probe" enum:"lbfgs,adamw" arg:"lbfgs|adamw" help:"linear classifier: lbfgs is the optimum of logistic regression on standardised features; adamw the LeJEPA paper's, on features after LayerNorm"`
+	L2          []float64 `yaml:"l2" flag:"l2" arg:"LIST" help:"strengths of regularisation of lbfgs; of several, one is chosen on a fifth of the training images"`
+	K           int       `yaml:"k" flag:"k" help:"neighbours that vote in k-NN"`
+	Temperature float64   `yaml:"temperature" flag:"temperature" help:"of the votes' weights, exp(cosine similarity / temperature)"`
+	Pixels      bool      `yaml:"pixels" flag:"pixels" help:"also measure the images' own pixels, to compare with"`
+	Seed        uint64    `yaml:"seed" flag:"seed" help:"names what is random: the images that --l2 is chosen on, the order of adamw"`
+	JSON        bool      `yaml:"json" flag:"json" help:"print JSON, with the accuracy of each class, rather than a table"`
+
+	Model model.Flags `yaml:",inline"`
+}
+
+func defaults() options {
+	knn := eval.DefaultKNN()
+	return options{
+		Probe: "lbfgs", L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature, Model: model.Default(),
+	}
+}
+
+func main() {
+	o := defaults()
+	os.Exit(command(&o).Main(os.Args[1:], os.Stdout, os.Stderr, func(ctx context.Context, _ []string) error {
+		return run(ctx, o, os.Stdout, os.Stderr)
+	}))
+}
+
+func command(o *options) *cli.Command {
+	cmd := &cli.Command{
+		Name:     "evaluate",
+		Synopsis: "measures an encoder's features by images with labels: top-1 accuracy of k-NN and of a linear probe.",
+		About: `The encoder stays as it is: its features of the training images are what neighbours are looked for among and a linear
+classifier is fitted to, and the test images' are classified. Classes are matched by their folders' names. An image that
+cannot be read, or lies in no class's folder, is named or counted, and left out.`,
+		Examples: []cli.Example{
+			{For: "what a run has trained", Line: "evaluate --weights runs/photos/encoder.safetensors --train photos/train --test photos/test"},
+			{For: "the demo's encoder beside raw pixels, on MNIST", Line: "evaluate --weights runs/demo/encoder.safetensors --pixels"},
+			{For: "timm's weights, for a program to read", Line: "evaluate --weights model.pt --model resnet50 --train a --test b --json"},
+		},
+		Check: o.check,
+	}
+	cmd.Flags("Evaluation", o)
+	return cmd
+}
+
+func (o *options) check() error {
+	var errs []error
+	if (o.Train == "") != (o.Test == "") {
+		errs = append(errs, errors.New("--train and --test: expected both, or neither for MNIST"))
+	}
+	if o.K < 1 {
+		errs = append(errs, fmt.Errorf("--k: %d, expected 1 or more", o.K))
+	}
+	if !(o.Temperature > 0) {
+		errs = append(errs, fmt.Errorf("--temperature: %v, expected more than 0", o.Temperature))
+	}
+	if len(o.L2) == 0 {
+		errs = append(errs, errors.New("--l2: empty, expected one number or several"))
+	}
+	for _, l := range o.L2 {
+		if !(l >= 0) {
+			errs = append(errs, fmt.Errorf("--l2: %v, expected 0 or more", l))
+		}
+	}
+	return errors.Join(append(errs, o.Model.Check())...)
+}
+
+// run evaluates what the options say, prints the result to out and all else to log.
+func run(ctx context.Context, o options, out, log io.Writer) error {
+	m, err := o.Model.Load()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	train, test, err := o.open(ctx, len(m.Mean))
+	if err != nil {
+		return err
+	}
+	r := result{Weights: o.Model.Weights, Model: m.Encoder.Spec().Name, ImageSize: m.Size}
+	r.Train, r.Test = train.describe(), test.describe()
+
+	kinds := []kind{{"encoder", func(ctx context.Context, s source) (eval.Extracted, error) {
+		return eval.Extract(ctx, m.Thread, m.Encoder, s, o.Model.Extract(m))
+	}}}
+	if o.Pixels {
+		kinds = append(kinds, kind{"pixels", func(ctx context.Context, s source) (eval.Extracted, error) {
+			return eval.Pixels(ctx, s, m.Size, len(m.Mean))
+		}})
+	}
+	for i, k := range kinds {
+		a, err := k.of(ctx, train, log, i == 0)
+		if err != nil {
+			return err
+		}
+		b, err := k.of(ctx, test, log, i == 0)
+		if err != nil {
+			return err
+		}
+		r.Train.Used, r.Test.Used = a.N, b.N
+		s, err := o.measure(ctx, m.Thread, a.Features, b.Features)
+		if err != nil {
+			return err
+		}
+		s.Features = k.name
+		r.Scores = append(r.Scores, s)
+	}
+	if o.JSON {
+		return r.writeJSON(out)
+	}
+	return r.writeTable(out)
+}

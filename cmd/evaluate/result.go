@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gojepa/gojepa/eval"
+	"github.com/gojepa/gojepa/torch"
+)
+
+// result is what the command prints.
+type result struct {
+	Weights   string  `json:"weights"`
+	Model     string  `json:"model"`
+	ImageSize int     `json:"image_size"`
+	Train     set     `json:"train"`
+	Test      set     `json:"test"`
+	Scores    []score `json:"scores"`
+}
+
+// set is one collection of images.
+type set struct {
+	Path    string   `json:"path"`
+	Images  int      `json:"images"`
+	Used    int      `json:"used"` // those that can be read and have a class
+	Classes []string `json:"classes"`
+}
+
+// score is how good one kind of features is.
+type score struct {
+	Features string        `json:"features"` // "encoder" or "pixels"
+	Dim      int           `json:"dim"`
+	KNN      eval.Accuracy `json:"knn"`
+	Linear   eval.Accuracy `json:"linear"`
+	Probe    probe         `json:"probe"`
+}
+
+// probe is how the linear classifier was fitted.
+type probe struct {
+	Kind      string  `json:"kind"`
+	L2        float64 `json:"l2"`                  // the strength of regularisation that was chosen; of lbfgs
+	Loss      float64 `json:"loss"`                // mean cross-entropy on the training images
+	Converged *bool   `json:"converged,omitempty"` // of lbfgs
+}
+
+// measure is k-NN and a linear probe.
+func (o options) measure(ctx context.Context, th *torch.Thread, train, test eval.Features) (score, error) {
+	s := score{Dim: train.D, Probe: probe{Kind: o.Probe}}
+	var err error
+	if s.KNN, err = eval.KNN(ctx, th, train, test, eval.KNNOptions{K: o.K, Temperature: o.Temperature}); err != nil {
+		return s, err
+	}
+	var l *eval.Linear
+	if o.Probe == "adamw" {
+		a := eval.DefaultAdamW()
+		a.Seed = o.Seed
+		l, err = eval.FitAdamW(ctx, th, train, a)
+	} else {
+		p := eval.DefaultProbe()
+		p.L2, p.Seed = o.L2, o.Seed
+		if l, err = eval.FitLinear(ctx, th, train, p); err == nil {
+			s.Probe.L2, s.Probe.Converged = l.L2, &l.Converged
+		}
+	}
+	if err != nil {
+		return s, err
+	}
+	s.Probe.Loss = l.Loss
+	s.Linear, err = l.Accuracy(ctx, th, test)
+	return s, err
+}
+
+func (r result) writeJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+func (r result) writeTable(out io.Writer) error {
+	fmt.Fprintf(out, "%s at %d px: %d images of %d classes to learn from, %d to be tested on\n\n",
+		r.Model, r.ImageSize, r.Train.Used, len(r.Train.Classes), r.Test.Used)
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
+	balanced := r.unbalanced()
+	columns := []string{"features", "linear probe", "k-NN"}
+	if balanced {
+		columns = append(columns, "linear, balanced", "k-NN, balanced")
+	}
+	fmt.Fprintln(w, strings.Join(columns, "\t")+"\t")
+	for _, s := range r.Scores {
+		row := []string{s.Features + " (" + strconv.Itoa(s.Dim) + ")", percent(s.Linear.Top1), percent(s.KNN.Top1)}
+		if balanced {
+			row = append(row, percent(s.Linear.Balanced), percent(s.KNN.Balanced))
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t")+"\t")
+	}
+	return w.Flush()
+}
+
+// unbalanced says whether the test set's classes differ in size, so that a mean over classes says something else.
+func (r result) unbalanced() bool {
+	first := 0
+	for _, c := range r.Scores[0].KNN.Classes {
+		if c.N > 0 && first > 0 && c.N != first {
+			return true
+		}
+		if c.N > 0 {
+			first = c.N
+		}
+	}
+	return false
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.2f %%", 100*v) }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/gojepa/gojepa/eval"
+	"github.com/gojepa/gojepa/train/progress"
+	"github.com/gojepa/gojepa/vision/images"
+)
+
+// source is a collection of images with labels, by the name of its flag.
+type source struct {
+	images.Labelled
+	flag, path string
+	bar        *progress.Bar
+	done       *atomic.Int64
+}
+
+// open opens both collections for images of so many channels.
+func (o options) open(ctx context.Context, channels int) (train, test source, err error) {
+	if o.Train == "" {
+		a, err := images.MNIST(ctx, "", true, channels)
+		if err != nil {
+			return train, test, err
+		}
+		b, err := images.MNIST(ctx, "", false, channels)
+		return source{Labelled: a, flag: "train", path: "MNIST"}, source{Labelled: b, flag: "test", path: "MNIST"}, err
+	}
+	if train, err = folder(ctx, "train", o.Train, channels); err != nil {
+		return train, test, err
+	}
+	test, err = folder(ctx, "test", o.Test, channels)
+	return train, test, err
+}
+
+func folder(ctx context.Context, flag, path string, channels int) (source, error) {
+	opts := images.DefaultOptions()
+	opts.Channels, opts.Labels = channels, true
+	f, err := images.Folder(ctx, path, opts)
+	if err != nil {
+		return source{}, fmt.Errorf("--%s: %w", flag, err)
+	}
+	if len(f.Classes()) == 0 {
+		return source{}, fmt.Errorf("--%s: images of %s: all lie directly in it, expected a folder for each class", flag, path)
+	}
+	return source{Labelled: f, flag: flag, path: path}, nil
+}
+
+func (s source) describe() set {
+	return set{Path: s.path, Images: s.Len(), Classes: s.Classes()}
+}
+
+// Image decodes an image and moves the bar.
+func (s source) Image(ctx context.Context, i int) (*images.Image, error) {
+	m, err := s.Labelled.Image(ctx, i)
+	n := int(s.done.Add(1))
+	s.bar.Set(n, n)
+	return m, err
+}
+
+// kind is a kind of features.
+type kind struct {
+	name    string
+	extract func(ctx context.Context, s source) (eval.Extracted, error)
+}
+
+// of are the features of the images of s that have a label. It names the images that cannot be read if it is to.
+func (k kind) of(ctx context.Context, s source, log io.Writer, name bool) (eval.Extracted, error) {
+	s.bar = progress.New(log, progress.Options{Total: s.Len(), Unit: "image", Item: "images", Every: 10 * time.Second})
+	s.done = new(atomic.Int64)
+	x, err := k.extract(ctx, s)
+	s.bar.Finish()
+	if err != nil {
+		return x, fmt.Errorf("--%s: %w", s.flag, err)
+	}
+	labelled := x.Labelled()
+	if name {
+		for _, b := range x.Broken {
+			fmt.Fprintf(log, "left out %s: %v\n", b.Name, b.Err)
+		}
+		if n := x.N - labelled.N; n > 0 {
+			fmt.Fprintf(log, "left out %d images of %s that lie in no class's folder\n", n, s.path)
+		}
+	}
+	return labelled, nil
+}
