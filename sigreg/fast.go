@@ -61,10 +61,10 @@ func (e EppsPulley) evaluate(s *torch.Scope, z, a torch.Tensor, want bool) (stat
 					c := r.narrow(count)
 					directions := a.Narrow(1, first, count).T() // [count, K]
 					c.start(directions)
-					moments := c.forward(s)
+					moments := c.forward()
 					statistics.Narrow(1, first, count).Copy_(c.statistic(s, moments, n))
 					if want {
-						g := c.backward(s, moments, 1/float64(v*m)) // [V, count, N]
+						g := c.backward(moments, 1/float64(v*m)) // [V, count, N]
 						grad.Add_(g.Transpose(1, 2).Matmul(directions))
 					}
 					return torch.Tensor{}
@@ -148,7 +148,7 @@ func (r *recurrence) start(directions torch.Tensor) {
 
 // forward runs through the knots and returns the means of cosine less φ, and of sine, over the samples:
 // [knots, 2, V, slices, 1].
-func (r *recurrence) forward(s *torch.Scope) []torch.Tensor {
+func (r *recurrence) forward() []torch.Tensor {
 	moments := make([]torch.Tensor, len(r.t))
 	for k := range r.t {
 		if k > 0 {
@@ -175,7 +175,7 @@ func (r *recurrence) statistic(s *torch.Scope, moments []torch.Tensor, n int64) 
 }
 
 // backward returns scale times the gradient of the sum of the statistics by the projections, [V, slices, N], in a buffer.
-func (r *recurrence) backward(s *torch.Scope, moments []torch.Tensor, scale float64) torch.Tensor {
+func (r *recurrence) backward(moments []torch.Tensor, scale float64) torch.Tensor {
 	b, d := r.x, r.delta // sums b_k and their differences d_k = b_k − b_{k+1}
 	b.Zero_()
 	d.Zero_()

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <c10/core/GradMode.h>
 #include <dlfcn.h>
 #include <torch/version.h>
 
@@ -108,7 +109,7 @@ void gojepa_autocast_leave(void) {
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
 }
 
-int gojepa_grad_enabled(void) { return at::GradMode::is_enabled(); }
+int gojepa_grad_enabled(void) { return c10::GradMode::is_enabled(); }
 
 void gojepa_set_num_threads(int n) { at::set_num_threads(n); }
 int gojepa_get_num_threads(void) { return at::get_num_threads(); }

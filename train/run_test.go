@@ -31,8 +31,6 @@ func TestMain(m *testing.M) { torchtest.Main(m) }
 type stripes struct {
 	n      int
 	broken map[int]bool
-	after  int // images that are read before cancel is called
-	cancel context.CancelFunc
 }
 
 func (s *stripes) Len() int          { return s.n }

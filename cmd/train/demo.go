@@ -17,6 +17,7 @@ func demo() config.Config {
 	c.Projector = config.Projector{Hidden: []int{256, 256}, Dim: 32}
 	c.Schedule.BatchSize, c.Schedule.Steps = config.Of(64), config.Of(2400)
 	c.Optim.LR = 2e-3
+	c.Threads = config.Of(1) // operations are too small to share: a second thread mostly waits, and views use the other core
 	c.Out = "runs/demo"
 	return c
 }

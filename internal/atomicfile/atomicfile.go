@@ -51,7 +51,8 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	syncDir(filepath.Dir(path))
+	return nil
 }
 
 // target resolves symbolic links and returns what is there already, if anything.
@@ -88,15 +89,14 @@ func create(path string) (*os.File, error) {
 	}
 }
 
-// syncDir makes a rename durable. File systems that cannot sync a folder are
-// none of the caller's business: the file itself is complete.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil
+// syncDir makes a rename durable where that can be had. File systems that
+// cannot open or sync a folder are none of the caller's business: the file
+// itself is complete.
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
 	}
-	_ = d.Sync()
-	return d.Close()
 }
 
 func ignoreClosed(err error) error {
