@@ -2,10 +2,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/gojepa/gojepa/internal/cli"
@@ -20,13 +23,15 @@ type extra struct {
 	Baselines bool   `yaml:"baselines" flag:"baselines" help:"evaluate raw pixels and the untrained encoder too, where there are labels"`
 }
 
-func main() {
+func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// command runs a command line and returns the exit code.
+func command(line []string, stdout, stderr io.Writer) int {
 	cfg := config.Default()
 	var x extra
-	for _, arg := range os.Args[1:] {
-		if arg == "--demo" || arg == "-demo" || arg == "--demo=true" {
-			cfg = demo() // what other flags change, so it has to be there before them
-		}
+	// What the demo sets, a file and other flags may change, so that it has to be there before them.
+	if slices.ContainsFunc(line, func(arg string) bool { return arg == "--demo" || arg == "-demo" || arg == "--demo=true" }) {
+		cfg = demo()
 	}
 	cmd := cli.Command{
 		Name:     "train",
@@ -45,40 +50,40 @@ report to look at. Ctrl-C saves the run; the same command goes on with it.`,
 	}
 	cmd.Flags("Command", &x)
 	cmd.Flags("", &cfg)
-	os.Exit(cmd.Main(os.Args[1:], os.Stdout, os.Stderr, func(ctx context.Context, args []string) error {
-		if len(args) > 0 {
-			return cli.Usage(fmt.Errorf("argument %q: there are only flags; images are given by --data", args[0]))
-		}
-		return run(ctx, cfg, x)
-	}))
+	return cmd.Main(line, stdout, stderr, func(ctx context.Context, _ []string) error {
+		return run(ctx, cfg, x, stdout, stderr)
+	})
 }
 
-func run(ctx context.Context, cfg config.Config, x extra) error {
-	opts := []train.Option{train.WithOutput(os.Stderr)}
+// run trains, with progress on stderr and what came of it on stdout.
+func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writer) error {
+	opts := []train.Option{train.WithOutput(stderr)}
 	if x.Demo || x.Baselines {
 		opts = append(opts, train.WithBaselines())
 	}
 	res, err := train.Run(ctx, cfg, opts...)
 	var stopped *train.Interrupted
 	if errors.As(err, &stopped) {
-		fmt.Fprintf(os.Stderr, "%v\nThe same command goes on with it.\n", stopped)
+		fmt.Fprintf(stderr, "%v\nThe same command goes on with it.\n", stopped)
 		return err
 	}
 	if err != nil {
 		return err
 	}
-	show(res)
+	var b bytes.Buffer
+	show(&b, res)
 	if x.Demo {
-		fmt.Print("\nNow your own images:\n\n  go run ./cmd/train --data FOLDER\n\n")
+		b.WriteString("\nNow your own images:\n\n  . scripts/env.sh\n  go run ./cmd/train --data FOLDER\n\n")
 	}
-	return nil
+	_, err = b.WriteTo(stdout)
+	return err
 }
 
-// show prints what a run came to.
-func show(res *train.Result) {
+// show writes what a run came to.
+func show(b *bytes.Buffer, res *train.Result) {
 	if res.Values != nil {
-		fmt.Println()
-		w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(b)
+		w := tabwriter.NewWriter(b, 0, 0, 3, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(w, "\tlinear probe\tk-NN\t")
 		for _, row := range train.Accuracies(res.Values) {
 			fmt.Fprintf(w, "%s\t%.2f %%\t%.2f %%\t\n", row.Name, 100*row.Linear, 100*row.KNN)
@@ -86,7 +91,7 @@ func show(res *train.Result) {
 		w.Flush()
 	}
 	if n := len(res.Broken); n > 0 {
-		fmt.Printf("\n%d images could not be read: see %s/bad_files.txt\n", n, res.Out)
+		fmt.Fprintf(b, "\n%d images could not be read: see %s/bad_files.txt\n", n, res.Out)
 	}
-	fmt.Printf("\nweights  %s/encoder.safetensors\nreport   %s/report.html\n", res.Out, res.Out)
+	fmt.Fprintf(b, "\nweights  %s/encoder.safetensors\nreport   %s/report.html\n", res.Out, res.Out)
 }
