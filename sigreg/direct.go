@@ -7,7 +7,7 @@ import "github.com/gojepa/gojepa/torch"
 // [EppsPulley.Mean] against; it stores V·N·M·Knots cosines and sines. Gradient flows into z by autograd.
 func (e EppsPulley) Direct(s *torch.Scope, z, a torch.Tensor) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
-		t, w := e.rule()
+		t, w, _ := e.rule()
 		phi := make([]float64, len(t))
 		for k := range t {
 			phi[k] = gauss(t[k])

@@ -44,8 +44,8 @@ func (e EppsPulley) Mean(s *torch.Scope, z, a torch.Tensor) (mean, statistics to
 func (e EppsPulley) evaluate(s *torch.Scope, z, a torch.Tensor, want bool) (statistics, grad torch.Tensor) {
 	s.NoGrad(func() {
 		s.Child(func(s *torch.Scope) torch.Tensor {
-			t, w := e.rule()
-			r := &recurrence{t: t, w: w, zt: z.Detach().Transpose(1, 2)}
+			t, w, dt := e.rule()
+			r := &recurrence{t: t, w: w, dt: dt, zt: z.Detach().Transpose(1, 2)}
 			v, n, m := z.Size(0), z.Size(1), a.Size(1)
 			statistics = s.Empty(z.DType(), v, m)
 			if want {
@@ -79,6 +79,7 @@ func (e EppsPulley) evaluate(s *torch.Scope, z, a torch.Tensor, want bool) (stat
 // recurrence holds the buffers of one chunk: V views, a number of slices, N samples.
 type recurrence struct {
 	t, w []float64    // knots and weights
+	dt   float64      // distance of the knots
 	zt   torch.Tensor // [V, K, N]
 
 	angle torch.Tensor // θ = dt·p, then sin θ          [V, slices, N]
@@ -106,13 +107,10 @@ func (r *recurrence) narrow(slices int64) *recurrence {
 	return &c
 }
 
-// step is the distance between knots.
-func (r *recurrence) step() float64 { return r.t[1] - r.t[0] }
-
 // start projects on the directions [slices, K] and sets up the recurrence at the first knot: x = x_0, delta = x_1 − x_0.
 func (r *recurrence) start(directions torch.Tensor) {
 	r.angle.MatmulTo(directions, r.zt)
-	r.angle.MulScalar_(r.step())
+	r.angle.MulScalar_(r.dt)
 	cos, sin := r.x.Select(0, 0), r.x.Select(0, 1)
 	dcos, dsin := r.delta.Select(0, 0), r.delta.Select(0, 1)
 

@@ -48,10 +48,11 @@ func (e EppsPulley) Validate() error {
 	return errors.Join(errs...)
 }
 
-// rule returns the knots t ≥ 0, equally spaced, and their weights without the Gaussian factor. The integrand is even in
+// rule returns the knots t ≥ 0, their distance dt, and their weights without the Gaussian factor. The integrand is even in
 // t, so the negative half of a symmetric range is counted by doubling the weights of the positive one.
-func (e EppsPulley) rule() (t, w []float64) {
-	n, first, dt := e.Knots, 0.0, e.TMax/float64(e.Knots-1)
+func (e EppsPulley) rule() (t, w []float64, dt float64) {
+	n, first := e.Knots, 0.0
+	dt = e.TMax / float64(e.Knots-1)
 	if e.Symmetric {
 		dt *= 2
 		n = (e.Knots + 1) / 2
@@ -68,7 +69,7 @@ func (e EppsPulley) rule() (t, w []float64) {
 	if first == 0 {
 		w[0] -= dt // zero is its own mirror image
 	}
-	return t, w
+	return t, w, dt
 }
 
 // gauss is the characteristic function of the standard Gaussian, and the weight of the statistic.

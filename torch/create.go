@@ -10,7 +10,7 @@ import (
 
 func (s *Scope) none() Tensor { return Tensor{th: s.th} }
 
-// on runs a constructor into s, which need not be the innermost scope.
+// take makes s, which need not be the innermost scope, the owner of what a constructor made.
 func (s *Scope) take(op string) Tensor {
 	c := s.th.mem.outs[0]
 	if c == nil {

@@ -261,7 +261,7 @@ func TestDivergence(t *testing.T) {
 	require.ErrorAs(t, err, &d)
 	assert.Equal(t, 3, d.Step)
 	assert.Len(t, d.Files, 8)
-	assert.ErrorContains(t, err, "step 3: the loss is not finite")
+	assert.ErrorContains(t, err, "step 3: loss or gradient is not finite")
 	assert.ErrorContains(t, err, d.Files[0])
 	f, err := weights.OpenOptions(filepath.Join(c.Out, "checkpoint.safetensors"), weights.Options{Raw: true})
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/gojepa/gojepa/lejepa"
@@ -14,14 +15,15 @@ import (
 	"github.com/gojepa/gojepa/vision/views"
 )
 
-// ErrDiverged is wrapped by the error of a run whose loss became infinite or NaN: a *[DivergedError].
-var ErrDiverged = errors.New("the loss is not finite")
+// ErrDiverged is wrapped by the error of a run whose loss or gradient became infinite or NaN: a *[DivergedError].
+var ErrDiverged = errors.New("loss or gradient is not finite")
 
 // DivergedError says where a run diverged. Weights and checkpoints are those from before that step.
 type DivergedError struct {
-	Step    int            // the step, 1 being the first
-	Metrics lejepa.Metrics // its figures
-	Files   []string       // the images of its batch
+	Step     int            // the step, 1 being the first
+	Metrics  lejepa.Metrics // its figures
+	GradNorm float64        // norm of its gradient
+	Files    []string       // the images of its batch
 }
 
 // Error names the step, the parts of the loss and the first files of the batch.
@@ -31,8 +33,8 @@ func (e *DivergedError) Error() string {
 	if n := len(files) - 10; n > 0 {
 		files, more = files[:10], fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf("step %d: %v (prediction %g, SIGReg %g); a lower --lr or a clip_norm may help. Images of the batch: %s%s",
-		e.Step, ErrDiverged, e.Metrics.Prediction, e.Metrics.SIGReg, strings.Join(files, ", "), more)
+	return fmt.Sprintf("step %d: %v (prediction %g, SIGReg %g, gradient's norm %g); a lower --lr or a limit on the norm, --optim.clip_norm, may help. Images of the batch: %s%s",
+		e.Step, ErrDiverged, e.Metrics.Prediction, e.Metrics.SIGReg, e.GradNorm, strings.Join(files, ", "), more)
 }
 
 // Unwrap returns [ErrDiverged].
@@ -57,6 +59,11 @@ type figures struct {
 	gradNorm, lr float64
 }
 
+// finite reports whether the step may change the weights.
+func (f figures) finite() bool {
+	return f.Finite() && !math.IsNaN(f.gradNorm) && !math.IsInf(f.gradNorm, 0)
+}
+
 // step is one optimiser step on a batch, step 0 being the first of the run.
 func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, error) {
 	f := figures{lr: t.schedule.At(step)}
@@ -67,7 +74,7 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 		loss.Total.Backward()
 		f.Metrics = loss.Metrics()
 		f.gradNorm = t.optimiser.GradNorm(s)
-		if !f.Finite() {
+		if !f.finite() {
 			return // the weights stay as they are
 		}
 		if t.clip > 0 && f.gradNorm > t.clip {
@@ -78,8 +85,8 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 	if err != nil {
 		return f, fmt.Errorf("step %d: %w", step+1, err)
 	}
-	if !f.Finite() {
-		return f, &DivergedError{Step: step + 1, Metrics: f.Metrics, Files: names(b)}
+	if !f.finite() {
+		return f, &DivergedError{Step: step + 1, Metrics: f.Metrics, GradNorm: f.gradNorm, Files: names(b)}
 	}
 	return f, nil
 }
