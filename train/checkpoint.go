@@ -3,11 +3,15 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"strconv"
 	"time"
 
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/weights"
+	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/vision/images"
 )
 
 // A checkpoint is one safetensors file: the encoder's and the projector's state dicts under "encoder." and "projector.",
@@ -24,8 +28,25 @@ const (
 
 // position is how far a run is.
 type position struct {
-	Step    int           `json:"step"`    // steps done
-	Elapsed time.Duration `json:"elapsed"` // training time of all sessions, in nanoseconds
+	Step    int               `json:"step"`    // steps done
+	Elapsed time.Duration     `json:"elapsed"` // training time of all sessions, in nanoseconds
+	Data    fingerprint       `json:"data"`    // of the images, which steps count on
+	Broken  map[string]string `json:"broken"`  // images that could not be read, and why
+}
+
+// fingerprint tells one collection of images from another. Samples are drawn by their numbers, so that a run which went
+// on with a file more or less would see other images than it would have.
+type fingerprint struct {
+	Images int    `json:"images"`
+	Names  string `json:"names"` // a hash of all names in their order
+}
+
+func fingerprintOf(src images.Source) fingerprint {
+	h := fnv.New64a()
+	for i := range src.Len() {
+		_, _ = io.WriteString(h, src.Name(i)+"\x00") // a hash takes everything
+	}
+	return fingerprint{src.Len(), strconv.FormatUint(h.Sum64(), 16)}
 }
 
 // parts are the state dicts of a checkpoint.
@@ -73,14 +94,21 @@ func (t *trainer) save(s *torch.Scope, path string, at position, config []byte) 
 	return nil
 }
 
-// load sets model and optimiser to the state of a checkpoint and returns how far it was. Keys that do not fit are listed
-// before anything changes.
-func (t *trainer) load(s *torch.Scope, path string) (at position, err error) {
+// load sets model and optimiser to the state of a checkpoint and returns how far it was. The error lists keys that do not
+// fit; the model is not to be used then. check may refuse the configuration that the checkpoint was made with.
+func (t *trainer) load(s *torch.Scope, path string, check func(config.Config) error) (at position, err error) {
 	f, err := weights.OpenOptions(path, weights.Options{Raw: true})
 	if err != nil {
 		return at, fmt.Errorf("checkpoint: %w", err)
 	}
 	defer f.Close()
+	var made config.Config
+	if err := made.Decode([]byte(f.Metadata()[configKey]), path); err != nil {
+		return at, fmt.Errorf("checkpoint: its configuration: %w", err)
+	}
+	if err := check(made); err != nil {
+		return at, err
+	}
 	if err := json.Unmarshal([]byte(f.Metadata()[progressKey]), &at); err != nil {
 		return at, fmt.Errorf("checkpoint %s: metadata %s is %s, expected a step: %w", path, progressKey,
 			strconv.Quote(f.Metadata()[progressKey]), err)

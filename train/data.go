@@ -41,7 +41,13 @@ func openData(ctx context.Context, cfg config.Config, o options) (data, error) {
 		if err != nil {
 			return d, err
 		}
+		if cfg.Data.TestPath != "" {
+			return d, fmt.Errorf("data.test_path: %s, expected none without data.path: MNIST has its own test images", cfg.Data.TestPath)
+		}
 		d.train, d.test = train, test
+		if o.test != nil {
+			d.test = o.test
+		}
 		return d, nil
 	}
 	open := func(dir string, channels int) (*images.FolderSource, error) {
@@ -71,6 +77,9 @@ func openData(ctx context.Context, cfg config.Config, o options) (data, error) {
 		}
 		d.test = test
 	}
+	if o.test != nil {
+		d.test = o.test
+	}
 	return d, nil
 }
 
@@ -82,6 +91,9 @@ func openOwn(ctx context.Context, cfg config.Config, o options) (data, error) {
 	}
 	if d.train.Len() == 0 {
 		return d, fmt.Errorf("the source has no images")
+	}
+	if cfg.Data.TestPath != "" {
+		return d, fmt.Errorf("data.test_path: %s, expected none beside a source of one's own: give WithTest", cfg.Data.TestPath)
 	}
 	samples, err := look(ctx, d.train, cfg.Seed)
 	if err != nil {

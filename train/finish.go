@@ -7,9 +7,9 @@ import (
 	"image"
 	"image/color"
 	"io"
-	"io/fs"
-	"os"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gojepa/gojepa/eval"
@@ -27,20 +27,32 @@ import (
 // finish writes what a run is for: weights, accuracies where there are labels, and the report.
 func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err := r.saveEncoder(ctx); err != nil {
-		return nil, err
+		return nil, r.stop(ctx, err)
 	}
 	values, err := r.evaluate(ctx)
 	if err != nil {
-		return nil, r.stop(ctx, err)
+		if ctx.Err() != nil {
+			return nil, r.stop(ctx, err)
+		}
+		// What was trained is not lost for want of a figure.
+		r.printf("not evaluated: %v\n", err)
 	}
-	if err := r.writeBroken(); err != nil {
+	if err := errors.Join(r.writeBroken(), r.log.Sync()); err != nil {
 		return nil, err
 	}
-	if err := r.report(ctx, values); err != nil {
+	log, err := runlog.Read(filepath.Join(r.cfg.Out, metricsFile))
+	if err != nil {
+		return nil, err
+	}
+	if n := len(log.Steps); n > 0 {
+		last := log.Steps[n-1]
+		r.last = lejepa.Metrics{Loss: last.Loss, Prediction: last.Prediction, SIGReg: last.SIGReg, SIGRegSE: last.SIGRegSE}
+	}
+	if err := r.report(ctx, log, values); err != nil {
 		return nil, r.stop(ctx, err)
 	}
 	return &Result{
-		Out: r.cfg.Out, Steps: r.at.Step, Last: r.last, Elapsed: r.at.Elapsed, Values: values, Broken: r.broken, Config: r.cfg,
+		Out: r.cfg.Out, Steps: r.at.Step, Last: r.last, Elapsed: r.at.Elapsed, Values: values, Broken: r.at.Broken, Config: r.cfg,
 	}, nil
 }
 
@@ -66,10 +78,14 @@ func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.En
 	o := eval.DefaultExtract()
 	o.Size, o.Channels, o.Mean, o.Std = r.cfg.Encoder.ImageSize.Or(0), r.data.channels, r.mean, r.std
 	o.BF16 = r.bf16
+	o.Workers = r.cfg.Workers.Or(o.Workers)
 	o.MaxBroken = 1 // training has judged them
 	f, err := eval.Extract(ctx, r.th, encoder, src, o)
 	if err != nil {
 		return f, fmt.Errorf("features of %s: %w", r.data.name, err)
+	}
+	for _, b := range f.Broken {
+		r.leftOut(b)
 	}
 	return f, nil
 }
@@ -156,18 +172,14 @@ func probe(samples int) eval.AdamWOptions {
 	return o
 }
 
-// writeBroken lists the images that could not be read, and removes a list that an earlier session left if there are none.
+// writeBroken lists the images that could not be read, in all sessions of the run, if there are any.
 func (r *run) writeBroken() error {
-	path := filepath.Join(r.cfg.Out, brokenFile)
-	if len(r.broken) == 0 {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if len(r.at.Broken) == 0 {
 		return nil
 	}
-	return atomicfile.Write(path, func(w io.Writer) error {
-		for _, x := range r.broken {
-			if _, err := fmt.Fprintf(w, "%s\t%v\n", x.Name, x.Err); err != nil {
+	return atomicfile.Write(filepath.Join(r.cfg.Out, brokenFile), func(w io.Writer) error {
+		for _, name := range slices.Sorted(maps.Keys(r.at.Broken)) {
+			if _, err := fmt.Fprintf(w, "%s\t%s\n", name, r.at.Broken[name]); err != nil {
 				return err
 			}
 		}
@@ -183,11 +195,7 @@ const (
 )
 
 // report writes the page.
-func (r *run) report(ctx context.Context, values map[string]float64) error {
-	log, err := runlog.Read(filepath.Join(r.cfg.Out, metricsFile))
-	if err != nil {
-		return err
-	}
+func (r *run) report(ctx context.Context, log *runlog.Log, values map[string]float64) error {
 	config, err := r.cfg.Encode()
 	if err != nil {
 		return err
@@ -198,7 +206,7 @@ func (r *run) report(ctx context.Context, values map[string]float64) error {
 	}
 	page := &report.Report{
 		Title:          "LeJEPA on " + r.data.name,
-		Summary:        fmt.Sprintf("%s, %d steps on %s images in %s.", r.cfg.Encoder.Name, r.at.Step, thousands(r.data.train.Len()), progress.Duration(r.at.Elapsed)),
+		Summary:        fmt.Sprintf("%s, %d steps on %s images in %s.", r.encoderName(), r.at.Step, thousands(r.data.train.Len()), progress.Duration(r.at.Elapsed)),
 		Neighbours:     sheet,
 		Log:            log,
 		Facts:          r.facts(log),
@@ -216,8 +224,8 @@ func (r *run) report(ctx context.Context, values map[string]float64) error {
 			report.Figure{Value: percent(values["knn"]), Name: "k-NN", Note: against(values, "knn")})
 		page.Accuracy = accuracyTable(values)
 	}
-	for _, b := range r.broken {
-		page.Skipped = append(page.Skipped, report.Skipped{Path: b.Name, Reason: b.Err.Error()})
+	for _, name := range slices.Sorted(maps.Keys(r.at.Broken)) {
+		page.Skipped = append(page.Skipped, report.Skipped{Path: name, Reason: r.at.Broken[name]})
 	}
 	return report.Write(filepath.Join(r.cfg.Out, reportFile), page)
 }
@@ -279,7 +287,7 @@ func (r *run) facts(log *runlog.Log) []report.FactGroup {
 			{Name: "views", Value: r.describeViews()},
 		}},
 		{Name: "Model", Facts: []report.Fact{
-			{Name: "encoder", Value: c.Encoder.Name},
+			{Name: "encoder", Value: r.encoderName()},
 			{Name: "parameters", Value: fmt.Sprintf("%.2f M", float64(r.model.Encoder.Params().Count())/1e6)},
 			{Name: "embedding", Value: fmt.Sprint(r.model.Encoder.Dim())},
 		}},

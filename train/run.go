@@ -58,7 +58,7 @@ type Result struct {
 	Last    lejepa.Metrics     // figures of the last step of this session
 	Elapsed time.Duration      // training time over all sessions
 	Values  map[string]float64 // of the last evaluation: "knn", "linear" and, with baselines, the same after "pixels_" and "untrained_", in [0, 1]; nil without labels
-	Broken  []views.Broken     // images that could not be read
+	Broken  map[string]string  // images that could not be read, by name, and why; over all sessions
 	Config  config.Config      // resolved
 }
 
@@ -95,7 +95,7 @@ func Run(ctx context.Context, cfg config.Config, opts ...Option) (*Result, error
 }
 
 // train does the steps that are left.
-func (r *run) train(ctx context.Context) error {
+func (r *run) train(ctx context.Context) (err error) {
 	if r.at.Step >= r.steps {
 		return nil
 	}
@@ -103,15 +103,14 @@ func (r *run) train(ctx context.Context) error {
 	defer bar.Finish()
 	r.bar = bar
 	defer func() { r.bar = nil }()
+	// Also where the run does not get to its end, which may be because of them.
+	defer func() { err = errors.Join(err, r.writeBroken()) }()
 
 	loader, err := r.loader(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		r.broken = loader.Broken()
-		loader.Close()
-	}()
+	defer loader.Close()
 	images := 0
 	saved := time.Now()
 	r.evaluated = saved
@@ -147,7 +146,10 @@ func (r *run) train(ctx context.Context) error {
 		}
 		if r.at.Step < r.steps && r.cfg.EvalEvery.Due(r.at.Step, loader.Steps(), time.Since(r.evaluated)) {
 			if _, err := r.evaluate(ctx); err != nil {
-				return r.stop(ctx, err)
+				if ctx.Err() != nil {
+					return r.stop(ctx, err)
+				}
+				r.printf("not evaluated after step %d: %v\n", r.at.Step, err)
 			}
 		}
 	}

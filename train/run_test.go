@@ -134,18 +134,22 @@ func checkpointOf(t *testing.T, out string) map[string][]byte {
 // never interrupted, and so is the record.
 func TestResumeIsExact(t *testing.T) {
 	src := &stripes{n: 40}
-	whole := small(t)
-	_, err := Run(context.Background(), whole, WithSource(src))
-	require.NoError(t, err)
+	for _, how := range []struct {
+		workers, threads int
+		precision        string
+	}{{1, 1, "fp32"}, {3, 1, "bf16"}, {2, 2, "fp32"}} {
+		t.Run(fmt.Sprint(how), func(t *testing.T) {
+			whole := small(t)
+			whole.Threads, whole.Precision = config.Of(how.threads), how.precision
+			_, err := Run(context.Background(), whole, WithSource(src))
+			require.NoError(t, err)
 
-	for name, workers := range map[string]int{"one worker": 1, "three workers": 3} {
-		t.Run(name, func(t *testing.T) {
 			c := small(t)
-			c.Workers = config.Of(workers)
+			c.Threads, c.Precision, c.Workers = whole.Threads, whole.Precision, config.Of(how.workers)
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			encoder := &cancelling{after: 4, cancel: cancel}
-			_, err := Run(ctx, c, WithSource(src), WithEncoder(encoder.make(t)))
+			_, err = Run(ctx, c, WithSource(src), WithEncoder(encoder.make(t)))
 			var stopped *Interrupted
 			require.ErrorAs(t, err, &stopped)
 			assert.ErrorIs(t, err, context.Canceled)
@@ -276,15 +280,32 @@ func TestBrokenImages(t *testing.T) {
 	var log bytes.Buffer
 	res, err := Run(context.Background(), c, WithSource(&stripes{n: 200, broken: map[int]bool{7: true}}), WithOutput(&log))
 	require.NoError(t, err)
-	require.Len(t, res.Broken, 1)
-	list, err := os.ReadFile(filepath.Join(c.Out, "bad_files.txt"))
-	require.NoError(t, err)
-	assert.Equal(t, "stripe-7\ttorn\n", string(list))
+	assert.Equal(t, map[string]string{"stripe-7": "torn"}, res.Broken)
+	listed := func(out string) string {
+		list, err := os.ReadFile(filepath.Join(out, "bad_files.txt"))
+		require.NoError(t, err)
+		return string(list)
+	}
+	assert.Equal(t, "stripe-7\ttorn\n", listed(c.Out))
 	assert.Contains(t, log.String(), "left out stripe-7: torn")
+
+	// The list survives the end of the run's process.
+	_, err = Run(context.Background(), c, WithSource(&stripes{n: 200, broken: map[int]bool{7: true}}))
+	require.NoError(t, err)
+	assert.Equal(t, "stripe-7\ttorn\n", listed(c.Out))
+
+	c = small(t)
+	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40, broken: map[int]bool{1: true}}))
+	assert.NoError(t, err, "one is never too many")
 
 	c = small(t)
 	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40, broken: map[int]bool{1: true, 2: true, 3: true}}))
 	assert.ErrorContains(t, err, "too many broken images")
+	assert.NotEmpty(t, listed(c.Out))
+	c = small(t)
+	c.Data.MaxBroken = 0.5
+	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40, broken: map[int]bool{1: true, 2: true, 3: true}}))
+	assert.NoError(t, err)
 }
 
 func TestBadConfiguration(t *testing.T) {
@@ -316,8 +337,66 @@ func TestBadConfiguration(t *testing.T) {
 	}
 }
 
-// TestFullDisk: the folder of a run cannot be written.
-func TestFullDisk(t *testing.T) {
+// TestOtherImages: a run does not go on with other images than it saw, as its order counts on them.
+func TestOtherImages(t *testing.T) {
+	c := small(t)
+	c.Schedule.Steps = config.Of(2)
+	_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}))
+	require.NoError(t, err)
+	c.Schedule.Steps = config.Of(4)
+	_, err = Run(context.Background(), c, WithSource(&stripes{n: 41}))
+	assert.ErrorContains(t, err, "it had 40 and there are 41 now")
+	res, err := Run(context.Background(), c, WithSource(&stripes{n: 40}))
+	require.NoError(t, err, "longer is fine")
+	assert.Equal(t, 4, res.Steps)
+}
+
+// TestEditedConfigFile: what a checkpoint was made with is in the checkpoint, whatever becomes of config.yaml.
+func TestEditedConfigFile(t *testing.T) {
+	c := small(t)
+	c.Schedule.Steps = config.Of(1)
+	_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}))
+	require.NoError(t, err)
+	edited, err := config.Load(filepath.Join(c.Out, "config.yaml"))
+	require.NoError(t, err)
+	edited.Loss.Lambda = 0.7
+	require.NoError(t, edited.Save(filepath.Join(c.Out, "config.yaml")))
+	c.Loss.Lambda = 0.7
+	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40}))
+	assert.ErrorContains(t, err, "loss.lambda: 0.7 here, 0.02 in that run")
+}
+
+func TestTwoProcessesInOneFolder(t *testing.T) {
+	c := small(t)
+	require.NoError(t, os.MkdirAll(c.Out, 0o755))
+	lock, err := lockFolder(c.Out)
+	require.NoError(t, err)
+	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40}))
+	assert.ErrorContains(t, err, "another process is training there")
+	require.NoError(t, lock.Close())
+	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40}))
+	assert.NoError(t, err)
+}
+
+// oneClass has images whose labels are all the same, of two classes that there are.
+type oneClass struct{ stripes }
+
+func (*oneClass) Label(int) (int, bool) { return 1, true }
+
+// TestTrainingOutlivesEvaluation: figures that cannot be had cost neither weights nor report.
+func TestTrainingOutlivesEvaluation(t *testing.T) {
+	c := small(t)
+	c.EvalEvery = config.Every{Steps: 2}
+	var log bytes.Buffer
+	res, err := Run(context.Background(), c, WithSource(&oneClass{stripes{n: 40}}), WithOutput(&log))
+	require.NoError(t, err)
+	assert.Nil(t, res.Values)
+	assert.Contains(t, log.String(), "not evaluated after step 2:")
+	assert.Contains(t, log.String(), "not evaluated:")
+	assert.FileExists(t, filepath.Join(c.Out, "report.html"))
+}
+
+func TestOutThatCannotBe(t *testing.T) {
 	c := small(t)
 	require.NoError(t, os.WriteFile(filepath.Dir(c.Out)+"/file", nil, 0o644))
 	c.Out = filepath.Join(filepath.Dir(c.Out), "file", "run")

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/cpu"
@@ -35,6 +36,7 @@ const (
 	encoderPTFile  = "encoder.pt"
 	reportFile     = "report.html"
 	brokenFile     = "bad_files.txt"
+	lockFile       = ".lock"
 )
 
 // run is a run that is under way.
@@ -48,7 +50,7 @@ type run struct {
 	at        position // done
 	last      lejepa.Metrics
 	log       *runlog.Writer
-	broken    []views.Broken
+	lock      *os.File  // of the run's folder
 	evaluated time.Time // when features were last evaluated
 	output    io.Writer
 	bar       *progress.Bar // while training
@@ -102,8 +104,12 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 			return nil, err
 		}
 	}
+	if _, _, ok := r.data.evaluation(cfg.Seed); cfg.Data.Labels && !ok {
+		return nil, fmt.Errorf("--labels: %s has images of fewer than two classes: expected a folder for each, right below --data and --test-data", r.data.name)
+	}
 	r.cfg = cfg
 	r.steps = cfg.TotalSteps(r.data.train.Len())
+	r.at = position{Data: fingerprintOf(r.data.train), Broken: map[string]string{}}
 	if err := r.views(); err != nil {
 		return nil, err
 	}
@@ -121,6 +127,9 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	if err := os.MkdirAll(cfg.Out, 0o755); err != nil {
 		return nil, fmt.Errorf("making the run's folder: %w", err)
 	}
+	if r.lock, err = lockFolder(cfg.Out); err != nil {
+		return nil, err
+	}
 	if err := cfg.Save(filepath.Join(cfg.Out, configFile)); err != nil {
 		return nil, err
 	}
@@ -135,6 +144,7 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 // run is an error, as a run's files would be lost among them, or overwrite them.
 func previous(out string) (*config.Config, error) {
 	entries, err := os.ReadDir(out)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lockFile })
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		return nil, nil
 	}
@@ -150,6 +160,23 @@ func previous(out string) (*config.Config, error) {
 		return nil, fmt.Errorf("the run in %s: %w", out, err)
 	}
 	return &c, nil
+}
+
+// lockFolder keeps other processes from writing to the same run. The lock goes with the process.
+func lockFolder(out string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(out, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("locking the run's folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s: another process is training there", out)
+		}
+		// Some network file systems have no locks: better to train unlocked than not at all.
+		return nil, nil
+	}
+	return f, nil
 }
 
 // views makes the transform.
@@ -171,9 +198,13 @@ func (r *run) views() error {
 	return nil
 }
 
+// projectorSeed keeps the projector's initial weights from being those of an encoder.
+const projectorSeed = 1 << 63
+
 // build makes model and optimiser, and loads the checkpoint of a run that goes on.
 func (r *run) build(ctx context.Context, resume bool) error {
 	c := r.cfg
+	projector := lejepa.ProjectorConfig{Hidden: c.Projector.Hidden, Dim: c.Projector.Dim}
 	r.objective = lejepa.Objective{
 		Lambda: c.Loss.Lambda, Slices: c.Loss.Slices, Seed: c.Seed,
 		Statistic: sigreg.EppsPulley{Knots: c.Loss.Knots, TMax: c.Loss.TMax, Symmetric: c.Loss.Symmetric},
@@ -193,16 +224,35 @@ func (r *run) build(ctx context.Context, resume bool) error {
 			return
 		}
 		r.model.Encoder = encoder
-		projector := lejepa.ProjectorConfig{Hidden: c.Projector.Hidden, Dim: c.Projector.Dim}
-		r.model.Projector = lejepa.NewProjector(s, r.model.Encoder.Dim(), projector, c.Seed+1, torch.Float32)
+		r.model.Projector = lejepa.NewProjector(s, r.model.Encoder.Dim(), projector, c.Seed^projectorSeed, torch.Float32)
 		adamw := optim.Config{WeightDecay: c.Optim.WeightDecay.Or(0), Beta1: c.Optim.Betas[0], Beta2: c.Optim.Betas[1], Eps: c.Optim.Eps}
 		r.optimiser = optim.NewAdamW(s, adamw, r.model.Encoder.Params(), r.model.Projector.Params())
-		path := filepath.Join(c.Out, checkpointFile)
-		if _, err := os.Stat(path); resume && err == nil {
-			r.at, failed = r.load(s, path)
+		if resume {
+			failed = r.resume(s, filepath.Join(c.Out, checkpointFile))
 		}
 	})
 	return errors.Join(err, failed)
+}
+
+// resume goes on from a checkpoint. A run that was stopped before its first begins again.
+func (r *run) resume(s *torch.Scope, path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		r.printf("%s has no checkpoint yet: starting over\n", r.cfg.Out)
+		return nil
+	}
+	at, err := r.load(s, path, func(made config.Config) error { return config.CheckResume(r.cfg.Out, made, r.cfg) })
+	if err != nil {
+		return err
+	}
+	if at.Data != r.at.Data {
+		return fmt.Errorf("%s was trained on other images: it had %d and there are %d now, or their names have changed: give another --out",
+			r.cfg.Out, at.Data.Images, r.at.Data.Images)
+	}
+	if at.Broken == nil {
+		at.Broken = map[string]string{}
+	}
+	r.at = at
+	return nil
 }
 
 // newEncoder makes the encoder with its initial weights.
@@ -229,9 +279,18 @@ func (r *run) loader(ctx context.Context) (*views.Loader, error) {
 	c.Workers = r.cfg.Workers.Or(runtime.NumCPU())
 	c.Seed = r.cfg.Seed
 	c.Step = r.at.Step
-	c.OnBroken = func(b views.Broken) { r.printf("left out %s: %v\n", b.Name, b.Err) }
+	c.MaxBroken = max(r.cfg.Data.MaxBroken, 1/float64(r.data.train.Len())) // one is never too many
+	c.OnBroken = r.leftOut
 	// Not ctx: a batch that is ready when the run is interrupted may still be wanted, and Next has its own.
 	return views.NewLoader(context.WithoutCancel(ctx), r.data.train, r.transform, c)
+}
+
+// leftOut takes note of an image that cannot be read.
+func (r *run) leftOut(b views.Broken) {
+	if _, known := r.at.Broken[b.Name]; !known {
+		r.printf("left out %s: %v\n", b.Name, b.Err)
+	}
+	r.at.Broken[b.Name] = b.Err.Error()
 }
 
 // epoch is how many passes over the images are done.
@@ -272,6 +331,9 @@ func (r *run) close() {
 	if r.th != nil {
 		r.th.Close()
 	}
+	if r.lock != nil {
+		r.lock.Close()
+	}
 }
 
 // printf writes a message, above the bar if there is one.
@@ -287,12 +349,20 @@ func (r *run) printf(format string, a ...any) {
 func (r *run) announce() {
 	c := r.cfg
 	r.printf("%s images of %s, %d channel(s); views %s\n", thousands(r.data.train.Len()), r.data.name, r.data.channels, r.describeViews())
-	r.printf("%s, %.1f M parameters, %s on %s; batch %d, %d steps (%.1f epochs)\n", c.Encoder.Name,
+	r.printf("%s, %.1f M parameters, %s on %s; batch %d, %d steps (%.1f epochs)\n", r.encoderName(),
 		float64(r.model.Encoder.Params().Count())/1e6, c.Precision, r.th.Device(), c.Schedule.BatchSize.Or(0), r.steps,
 		float64(r.steps)/float64(c.StepsPerEpoch(r.data.train.Len())))
 	if r.at.Step > 0 {
 		r.printf("going on with the run in %s after step %d\n", c.Out, r.at.Step)
 	}
+}
+
+// encoderName is what the encoder is called.
+func (r *run) encoderName() string {
+	if r.options.encoder != nil {
+		return "its own encoder"
+	}
+	return r.cfg.Encoder.Name
 }
 
 // describeViews says how many views there are, and of what size.

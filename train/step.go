@@ -33,7 +33,7 @@ func (e *DivergedError) Error() string {
 	if n := len(files) - 10; n > 0 {
 		files, more = files[:10], fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf("step %d: %v (prediction %g, SIGReg %g, gradient's norm %g); a lower --lr or a limit on the norm, --optim.clip_norm, may help. Images of the batch: %s%s",
+	return fmt.Sprintf("step %d: %v (prediction %g, SIGReg %g, gradient's norm %g); with another --out, a lower --lr or a limit on the norm, --optim.clip_norm, may help. Images of the batch: %s%s",
 		e.Step, ErrDiverged, e.Metrics.Prediction, e.Metrics.SIGReg, e.GradNorm, strings.Join(files, ", "), more)
 }
 

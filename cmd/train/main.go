@@ -36,7 +36,7 @@ func command(line []string, stdout, stderr io.Writer) int {
 	cmd := cli.Command{
 		Name:     "train",
 		Synopsis: "pretrains an image encoder on images without labels, by LeJEPA.",
-		About: `Without flags it trains on the MNIST digits that come with the program. The run's folder, --out, gets the
+		About: `Without flags it trains on the MNIST digits, which a Go module holds. The run's folder, --out, gets the
 encoder's weights (encoder.safetensors, with timm's keys), the run's record (metrics.jsonl), its configuration and a
 report to look at. Ctrl-C saves the run; the same command goes on with it.`,
 		Examples: []cli.Example{
@@ -66,6 +66,10 @@ func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writ
 	if errors.As(err, &stopped) {
 		fmt.Fprintf(stderr, "%v\nThe same command goes on with it.\n", stopped)
 		return err
+	}
+	var mismatch *config.MismatchError
+	if errors.As(err, &mismatch) {
+		return cli.Usage(err)
 	}
 	if err != nil {
 		return err

@@ -51,6 +51,11 @@ func folder(t *testing.T, n int) string {
 	return dir
 }
 
+// flat is a folder of images in no classes.
+func flat(t *testing.T) string {
+	return filepath.Join(folder(t, 16), "above")
+}
+
 // tiny are flags of a run that takes a moment.
 func tiny(data, out string, more ...string) []string {
 	return append([]string{
@@ -110,6 +115,7 @@ func TestMistakes(t *testing.T) {
 		"patch does not divide":   {[]string{"--image-size", "30", "--model", "vit_tiny_patch16_224", "--patch-size", "8"}, []string{"encoder.image_size: 30", "multiple of the patch size 8"}},
 		"three mistakes at once":  {[]string{"--config", threeMistakes}, []string{"lambda", "slyces", "did you mean", "slices", "lr"}},
 		"unknown flag":            {[]string{"--lamda", "1"}, []string{"--lamda", "--lambda"}},
+		"labels without classes":  {tiny(flat(t), filepath.Join(empty, "o"), "--labels"), []string{"--labels", "fewer than two classes"}},
 		"an argument":             {[]string{"photos"}, []string{`"photos"`, "takes no arguments"}},
 		"no such device":          {[]string{"--device", "cuda:77"}, []string{"cuda:77"}},
 	} {
@@ -141,6 +147,29 @@ func TestHelp(t *testing.T) {
 		--warmup-steps --precision --seed --device --threads --workers --out --checkpoint-every --resume --demo`) {
 		assert.Contains(t, stdout, "  "+flag, "help names every flag")
 	}
+}
+
+// TestFullDisk runs out of space, by a limit on the size of files, while the second checkpoint is written: the first stays
+// whole, and the error says which file was at fault.
+func TestFullDisk(t *testing.T) {
+	data, out := folder(t, 16), filepath.Join(t.TempDir(), "run")
+	code, _, stderr := execute(tiny(data, out, "--steps", "1")...)
+	require.Equal(t, 0, code, stderr)
+	checkpoint := filepath.Join(out, "checkpoint.safetensors")
+	before, err := os.ReadFile(checkpoint)
+	require.NoError(t, err)
+
+	script := fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, len(before)/2/1024)
+	cmd := exec.Command("bash", append([]string{"-c", script, os.Args[0]}, tiny(data, out, "--steps", "2")...)...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	said, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode(), string(said))
+	assert.Contains(t, string(said), checkpoint)
+	assert.Contains(t, string(said), "file too large")
+	after, err := os.ReadFile(checkpoint)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
 }
 
 // TestInterrupt presses Ctrl-C in the middle of a run and starts the same command again.

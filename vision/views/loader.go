@@ -260,7 +260,7 @@ func (l *Loader) tooMany() error {
 	if len(all) > named {
 		fmt.Fprintf(&s, "\n\tand %d more", len(all)-named)
 	}
-	return fmt.Errorf("%w: %d of %d so far, more than the %.3g %% that are allowed:%s",
+	return fmt.Errorf("%w: %d of %d so far, more than the %.3g %% that are allowed (max_broken):%s",
 		ErrTooManyBroken, len(all), l.src.Len(), 100*l.config.MaxBroken, s.String())
 }
 
