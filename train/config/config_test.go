@@ -171,7 +171,7 @@ func TestLoadErrors(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	every := Default()
 	require.NoError(t, every.Decode([]byte(`
-data: {path: "a: b", test_path: "true", labels: true}
+data: {path: "a: b", test_path: "true", labels: true, max_broken: 0.25}
 encoder: {model: resnet18, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, num_classes: 512, drop_path: 0.125}
 views:
   global: {count: 4, scale: [0.5, 0.6], ratio: [1, 2], interpolation: bicubic}
