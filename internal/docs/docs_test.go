@@ -51,6 +51,15 @@ func TestMakeTargetsExist(t *testing.T) {
 	}
 }
 
+// TestNothingIsLeftOpen: figures are filled in.
+func TestNothingIsLeftOpen(t *testing.T) {
+	for _, file := range documents(t) {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		require.NoError(t, err)
+		assert.NotRegexp(t, `(?m)^[A-Z_]+_TABLE$`, string(text), file)
+	}
+}
+
 // TestLinksLead: what the documentation links to in the repository is there.
 func TestLinksLead(t *testing.T) {
 	for _, file := range documents(t) {
