@@ -92,12 +92,6 @@ func (t Tensor) ScaledDotProductAttention(k, v Tensor) Tensor {
 	return t.result("scaled_dot_product_attention", t, k, v)
 }
 
-// InterpolateBicubic resizes t [N, C, H, W] with Keys' cubic kernel (a = -0.75), without antialiasing.
-func (t Tensor) InterpolateBicubic(h, w int64) Tensor {
-	libtch.AtgUpsampleBicubic2d(t.out(), t.c, t.mem().list(0, h, w), 2, 0, 0, 1, 0, 1)
-	return t.result("upsample_bicubic2d", t)
-}
-
 // InterpolateBicubicAntialias resizes t [N, C, H, W] with Keys' cubic kernel (a = -0.5), stretched where the size
 // shrinks: PyTorch's interpolate with mode="bicubic" and antialias=True.
 func (t Tensor) InterpolateBicubicAntialias(h, w int64) Tensor {

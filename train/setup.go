@@ -209,6 +209,9 @@ func (r *run) build(ctx context.Context, resume bool) error {
 		Lambda: c.Loss.Lambda, Slices: c.Loss.Slices, Seed: c.Seed,
 		Statistic: sigreg.EppsPulley{Knots: c.Loss.Knots, TMax: c.Loss.TMax, Symmetric: c.Loss.Symmetric},
 	}
+	if err := errors.Join(r.objective.Validate(), projector.Validate()); err != nil {
+		return err
+	}
 	r.schedule = optim.Schedule{Peak: c.Optim.LR, Final: c.Optim.FinalLR, Warmup: c.Optim.WarmupSteps.Or(0), Steps: r.steps}
 	r.bf16 = c.Precision == "bf16"
 	r.seed = c.Seed
