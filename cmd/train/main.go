@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/gojepa/gojepa/internal/cli"
@@ -30,7 +30,7 @@ func command(line []string, stdout, stderr io.Writer) int {
 	cfg := config.Default()
 	var x extra
 	// What the demo sets, a file and other flags may change, so that it has to be there before them.
-	if slices.ContainsFunc(line, func(arg string) bool { return arg == "--demo" || arg == "-demo" || arg == "--demo=true" }) {
+	if wantsDemo(line) {
 		cfg = demo()
 	}
 	cmd := cli.Command{
@@ -53,6 +53,19 @@ report to look at. Ctrl-C saves the run; the same command goes on with it.`,
 	return cmd.Main(line, stdout, stderr, func(ctx context.Context, _ []string) error {
 		return run(ctx, cfg, x, stdout, stderr)
 	})
+}
+
+// wantsDemo looks for the flag in a command line that is not parsed yet.
+func wantsDemo(line []string) bool {
+	for i, arg := range line {
+		switch strings.TrimLeft(arg, "-") {
+		case "demo=true":
+			return true
+		case "demo":
+			return strings.HasPrefix(arg, "-") && !(i+1 < len(line) && line[i+1] == "false")
+		}
+	}
+	return false
 }
 
 // run trains, with progress on stderr and what came of it on stdout.
@@ -95,7 +108,7 @@ func show(b *bytes.Buffer, res *train.Result) {
 		w.Flush()
 	}
 	if n := len(res.Broken); n > 0 {
-		fmt.Fprintf(b, "\n%d images could not be read: see %s/bad_files.txt\n", n, res.Out)
+		fmt.Fprintf(b, "\nimages that could not be read: %d, see %s/bad_files.txt\n", n, res.Out)
 	}
 	fmt.Fprintf(b, "\nweights  %s/encoder.safetensors\nreport   %s/report.html\n", res.Out, res.Out)
 }

@@ -94,7 +94,7 @@ func TestOneBrokenImageAmongMany(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(data, "above", "torn.png"), []byte("\x89PNG\r\n\x1a\nrest is missing"), 0o644))
 	code, stdout, stderr := execute(tiny(data, out, "--steps", "16")...)
 	require.Equal(t, 0, code, stderr)
-	assert.Contains(t, stdout, "1 images could not be read")
+	assert.Contains(t, stdout, "images that could not be read: 1")
 	assert.Contains(t, stderr, "torn.png")
 }
 
@@ -137,6 +137,16 @@ func TestOutOfAnotherConfiguration(t *testing.T) {
 	code, _, stderr = execute(tiny(data, out, "--steps", "1", "--lambda", "0.3")...)
 	assert.NotEqual(t, 0, code)
 	assert.Contains(t, stderr, "loss.lambda: 0.3 here, 0.02 in that run")
+}
+
+func TestDemoFlag(t *testing.T) {
+	for line, want := range map[string]bool{
+		"--demo": true, "-demo": true, "--demo=true": true, "--steps 3 --demo": true, "--demo --steps 3": true,
+		"": false, "--demo=false": false, "--demo false": false, "--data demo": false,
+	} {
+		assert.Equal(t, want, wantsDemo(strings.Fields(line)), line)
+	}
+	assert.NoError(t, demo().Validate())
 }
 
 func TestHelp(t *testing.T) {
