@@ -16,9 +16,7 @@ func (s *Scope) take(op string) Tensor {
 	if c == nil {
 		panic(newError(op, lastError(), nil))
 	}
-	s.owned = append(s.owned, c)
-	liveHandles.Add(1)
-	return Tensor{c: c, th: s.th}
+	return s.own(c)
 }
 
 // Empty makes a tensor whose elements are not set.

@@ -66,7 +66,7 @@ func (t Tensor) Unbind(d int64) []Tensor {
 	t.native("unbind", nativeUnbind(t.out(), t.c, d))
 	views := make([]Tensor, n)
 	for i := range views {
-		views[i] = t.th.own(t.th.mem.outs[i])
+		views[i] = t.th.cur.own(t.th.mem.outs[i])
 	}
 	return views
 }
@@ -168,7 +168,7 @@ func (t Tensor) Topk(k, d int64) (values, indices Tensor) {
 	out := t.out()
 	libtch.AtgTopk(out, t.c, k, d, 1, 1)
 	values = t.result("topk", t)
-	return values, t.th.own(t.th.mem.outs[1])
+	return values, t.th.cur.own(t.th.mem.outs[1])
 }
 
 // Norm is the Euclidean norm of all elements.

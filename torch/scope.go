@@ -88,11 +88,11 @@ func (s *Scope) close() {
 	s.th.pool = append(s.th.pool, s)
 }
 
-// own takes a fresh handle into the innermost scope.
-func (t *Thread) own(c libtch.Ctensor) Tensor {
-	t.cur.owned = append(t.cur.owned, c)
+// own takes a fresh handle into s.
+func (s *Scope) own(c libtch.Ctensor) Tensor {
+	s.owned = append(s.owned, c)
 	liveHandles.Add(1)
-	return Tensor{c: c, th: t}
+	return Tensor{c: c, th: s.th}
 }
 
 // disown takes c out of s. It searches from the end, as what leaves a scope is mostly what was made last.

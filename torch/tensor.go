@@ -43,7 +43,7 @@ func (t Tensor) result(op string, args ...Tensor) Tensor {
 	if c == nil {
 		panic(newError(op, lastError(), args))
 	}
-	return t.th.own(c)
+	return t.th.cur.own(c)
 }
 
 // drop frees the handle that an in-place operation returned, which is one more reference to its receiver.

@@ -59,6 +59,27 @@ type part struct {
 	params *torch.Params
 }
 
+// moment is a tensor of the optimiser's state, with its key in a checkpoint.
+type moment struct {
+	key   string
+	value torch.Tensor
+}
+
+// moments are the optimiser's state, as views that can be written into.
+func (t *trainer) moments(s *torch.Scope) (all []moment) {
+	prefix := map[*torch.Param]string{}
+	for _, p := range t.parts() {
+		for _, q := range p.params.Trained() {
+			prefix[q] = p.prefix
+		}
+	}
+	for _, m := range t.optimiser.State(s) {
+		name := prefix[m.Param] + m.Param.Name
+		all = append(all, moment{expAvg + name, m.ExpAvg}, moment{expAvgSq + name, m.ExpAvgSq})
+	}
+	return all
+}
+
 // save writes a checkpoint. The file appears whole or not at all.
 func (t *trainer) save(s *torch.Scope, path string, at position, config []byte) error {
 	var entries []weights.Entry
@@ -67,20 +88,16 @@ func (t *trainer) save(s *torch.Scope, path string, at position, config []byte) 
 		entries = append(entries, e)
 		return err
 	}
-	prefix := map[*torch.Param]string{}
 	for _, p := range t.parts() {
 		for _, q := range p.params.All() {
-			prefix[q] = p.prefix
 			if err := add(p.prefix+q.Name, q.Value); err != nil {
 				return fmt.Errorf("checkpoint %s: %w", path, err)
 			}
 		}
 	}
-	for _, m := range t.optimiser.State(s) {
-		for name, v := range map[string]torch.Tensor{expAvg: m.ExpAvg, expAvgSq: m.ExpAvgSq} {
-			if err := add(name+prefix[m.Param]+m.Param.Name, v); err != nil {
-				return fmt.Errorf("checkpoint %s: %w", path, err)
-			}
+	for _, m := range t.moments(s) {
+		if err := add(m.key, m.value); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", path, err)
 		}
 	}
 	progress, err := json.Marshal(at)
@@ -102,7 +119,7 @@ func (t *trainer) load(s *torch.Scope, path string, check func(config.Config) er
 		return at, fmt.Errorf("checkpoint: %w", err)
 	}
 	defer f.Close()
-	var made config.Config
+	made := config.Default() // as config.Load begins
 	if err := made.Decode([]byte(f.Metadata()[configKey]), path); err != nil {
 		return at, fmt.Errorf("checkpoint: its configuration: %w", err)
 	}
@@ -118,18 +135,8 @@ func (t *trainer) load(s *torch.Scope, path string, check func(config.Config) er
 			return at, fmt.Errorf("checkpoint: %w", err)
 		}
 	}
-	prefix := map[*torch.Param]string{}
-	for _, p := range t.parts() {
-		for _, q := range p.params.Trained() {
-			prefix[q] = p.prefix
-		}
-	}
-	for _, m := range t.optimiser.State(s) {
-		name := prefix[m.Param] + m.Param.Name
-		if err := torch.ReadTensor(s, f, expAvg+name, m.ExpAvg); err != nil {
-			return at, fmt.Errorf("checkpoint %s: %w", path, err)
-		}
-		if err := torch.ReadTensor(s, f, expAvgSq+name, m.ExpAvgSq); err != nil {
+	for _, m := range t.moments(s) {
+		if err := torch.ReadTensor(s, f, m.key, m.value); err != nil {
 			return at, fmt.Errorf("checkpoint %s: %w", path, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 type data struct {
 	name     string // for people
 	channels int
+	samples  []*images.Image // a few of train, to learn size and colour from, until facts are known
 	train    images.Source
 	test     images.Source // nil: part of train is held out for evaluation
 }
@@ -30,8 +31,10 @@ func openData(ctx context.Context, cfg config.Config, o options) (data, error) {
 		return openOwn(ctx, cfg, o)
 	}
 	d := data{name: cfg.DataName()}
-	channels, known := cfg.Encoder.Channels.Get()
 	if cfg.Data.Path == "" {
+		if cfg.Data.TestPath != "" {
+			return d, fmt.Errorf("data.test_path: %s, expected none without data.path: MNIST has its own test images", cfg.Data.TestPath)
+		}
 		d.channels = cfg.Encoder.Channels.Or(1)
 		train, err := images.MNIST(ctx, "", true, d.channels)
 		if err != nil {
@@ -41,29 +44,23 @@ func openData(ctx context.Context, cfg config.Config, o options) (data, error) {
 		if err != nil {
 			return d, err
 		}
-		if cfg.Data.TestPath != "" {
-			return d, fmt.Errorf("data.test_path: %s, expected none without data.path: MNIST has its own test images", cfg.Data.TestPath)
-		}
 		d.train, d.test = train, test
-		if o.test != nil {
-			d.test = o.test
-		}
-		return d, nil
+		return d.looked(ctx, cfg, o)
 	}
 	open := func(dir string, channels int) (*images.FolderSource, error) {
 		f := images.DefaultOptions()
 		f.Channels, f.Labels = channels, cfg.Data.Labels
 		return images.Folder(ctx, dir, f)
 	}
-	d.channels = 3
-	if known {
-		d.channels = channels
-	}
+	d.channels = cfg.Encoder.Channels.Or(3)
 	folder, err := open(cfg.Data.Path, d.channels)
 	if err != nil {
 		return d, err
 	}
-	if !known && grey(ctx, folder, cfg.Seed) {
+	if d.samples, err = look(ctx, folder, cfg.Seed); err != nil {
+		return d, err
+	}
+	if _, known := cfg.Encoder.Channels.Get(); !known && grey(d.samples) {
 		d.channels = 1
 		if folder, err = open(cfg.Data.Path, 1); err != nil {
 			return d, err
@@ -77,15 +74,25 @@ func openData(ctx context.Context, cfg config.Config, o options) (data, error) {
 		}
 		d.test = test
 	}
+	return d.looked(ctx, cfg, o)
+}
+
+// looked puts in the caller's test images, and looks at the others if that was not done.
+func (d data) looked(ctx context.Context, cfg config.Config, o options) (data, error) {
 	if o.test != nil {
 		d.test = o.test
 	}
-	return d, nil
+	if d.samples != nil {
+		return d, nil
+	}
+	var err error
+	d.samples, err = look(ctx, d.train, cfg.Seed)
+	return d, err
 }
 
 // openOwn takes the caller's sources.
 func openOwn(ctx context.Context, cfg config.Config, o options) (data, error) {
-	d := data{name: cfg.DataName(), train: o.source, test: o.test}
+	d := data{name: cfg.DataName(), train: o.source}
 	if cfg.Data.Path == "" {
 		d.name = "its own source"
 	}
@@ -95,11 +102,11 @@ func openOwn(ctx context.Context, cfg config.Config, o options) (data, error) {
 	if cfg.Data.TestPath != "" {
 		return d, fmt.Errorf("data.test_path: %s, expected none beside a source of one's own: give WithTest", cfg.Data.TestPath)
 	}
-	samples, err := look(ctx, d.train, cfg.Seed)
+	d, err := d.looked(ctx, cfg, o)
 	if err != nil {
 		return d, err
 	}
-	d.channels = samples[0].Channels
+	d.channels = d.samples[0].Channels
 	if n, known := cfg.Encoder.Channels.Get(); known && n != d.channels {
 		return d, fmt.Errorf("encoder.channels: %d, expected %d, as the source's images have", n, d.channels)
 	}
@@ -128,12 +135,8 @@ func look(ctx context.Context, src images.Source, seed uint64) (found []*images.
 }
 
 // grey reports whether all images looked at are RGB with equal channels.
-func grey(ctx context.Context, src images.Source, seed uint64) bool {
-	found, err := look(ctx, src, seed)
-	if err != nil {
-		return false // said where the images are needed
-	}
-	for _, m := range found {
+func grey(samples []*images.Image) bool {
+	for _, m := range samples {
 		r, g, b := m.Plane(0), m.Plane(1), m.Plane(2)
 		for i := range r {
 			if r[i] != g[i] || r[i] != b[i] {
@@ -147,16 +150,13 @@ func grey(ctx context.Context, src images.Source, seed uint64) bool {
 // facts are what open values of the configuration depend on.
 func (d data) facts(ctx context.Context, cfg config.Config) (config.Facts, error) {
 	f := config.Facts{Images: d.train.Len(), Channels: d.channels}
-	found, err := look(ctx, d.train, cfg.Seed)
-	if err != nil {
-		return f, err
-	}
 	var widths, heights []int
-	for _, m := range found {
+	for _, m := range d.samples {
 		widths, heights = append(widths, m.Width), append(heights, m.Height)
 	}
 	f.Width, f.Height = median(widths), median(heights)
 	if d.channels != 3 {
+		var err error
 		if f.Mean, f.Std, err = images.MeanStd(ctx, d.train, cfg.Seed, measured); err != nil {
 			return f, fmt.Errorf("measuring the images' mean: %w", err)
 		}

@@ -44,15 +44,16 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	var last lejepa.Metrics
 	if n := len(log.Steps); n > 0 {
-		last := log.Steps[n-1]
-		r.last = lejepa.Metrics{Loss: last.Loss, Prediction: last.Prediction, SIGReg: last.SIGReg, SIGRegSE: last.SIGRegSE}
+		s := log.Steps[n-1]
+		last = lejepa.Metrics{Loss: s.Loss, Prediction: s.Prediction, SIGReg: s.SIGReg, SIGRegSE: s.SIGRegSE}
 	}
 	if err := r.report(ctx, log, values); err != nil {
 		return nil, r.stop(ctx, err)
 	}
 	return &Result{
-		Out: r.cfg.Out, Steps: r.at.Step, Last: r.last, Elapsed: r.at.Elapsed, Values: values, Broken: r.at.Broken, Config: r.cfg,
+		Out: r.cfg.Out, Steps: r.at.Step, Last: last, Elapsed: r.at.Elapsed, Values: values, Broken: r.at.Broken, Config: r.cfg,
 	}, nil
 }
 

@@ -55,7 +55,7 @@ func WithBaselines() Option { return func(o *options) { o.baselines = true } }
 type Result struct {
 	Out     string             // the run's folder
 	Steps   int                // optimiser steps done, over all sessions
-	Last    lejepa.Metrics     // figures of the last step of this session
+	Last    lejepa.Metrics     // figures of the last step
 	Elapsed time.Duration      // training time over all sessions
 	Values  map[string]float64 // of the last evaluation: "knn", "linear" and, with baselines, the same after "pixels_" and "untrained_", in [0, 1]; nil without labels
 	Broken  map[string]string  // images that could not be read, by name, and why; over all sessions
@@ -127,7 +127,6 @@ func (r *run) train(ctx context.Context) (err error) {
 		took := time.Since(began)
 		r.at.Step++
 		r.at.Elapsed += took
-		r.last = f.Metrics
 		images += batch.Rows()
 		bar.Set(r.at.Step, images, fmt.Sprintf("loss %.4f", f.Loss), fmt.Sprintf("prediction %.4f", f.Prediction),
 			fmt.Sprintf("SIGReg %.2f", f.SIGReg))

@@ -48,7 +48,6 @@ type run struct {
 	transform views.Transform
 	steps     int      // in all
 	at        position // done
-	last      lejepa.Metrics
 	log       *runlog.Writer
 	lock      *os.File  // of the run's folder
 	evaluated time.Time // when features were last evaluated
@@ -93,6 +92,7 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	if err != nil {
 		return nil, err
 	}
+	r.data.samples = nil // they may be large
 	facts.GPU = device.IsCUDA()
 	facts.BF16 = device.IsCUDA() || cpu.X86.HasAVX512BF16
 	cfg = cfg.Resolve(facts)
@@ -104,8 +104,10 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 			return nil, err
 		}
 	}
-	if _, _, ok := r.data.evaluation(cfg.Seed); cfg.Data.Labels && !ok {
-		return nil, fmt.Errorf("--labels: %s has images of fewer than two classes: expected a folder for each, right below --data and --test-data", r.data.name)
+	if cfg.Data.Labels {
+		if _, _, ok := r.data.evaluation(cfg.Seed); !ok {
+			return nil, fmt.Errorf("--labels: %s has images of fewer than two classes: expected a folder for each, right below --data and --test-data", r.data.name)
+		}
 	}
 	r.cfg = cfg
 	r.steps = cfg.TotalSteps(r.data.train.Len())

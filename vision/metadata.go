@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 // The keys of a file's metadata. All values but the model's name are JSON.
@@ -82,7 +84,8 @@ func (s Spec) fill(o Spec) Spec {
 // each channel otherwise, which maps [0, 1] to [-1, 1].
 func DefaultMeanStd(channels int) (mean, std []float64) {
 	if channels == 3 {
-		return []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
+		imageNet := views.Paper()
+		return imageNet.Mean, imageNet.Std
 	}
 	mean = make([]float64, channels)
 	for i := range mean {
