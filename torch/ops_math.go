@@ -78,6 +78,17 @@ func (t Tensor) Cos() Tensor { return t.unary("cos", libtch.AtgCos) }
 // Sin returns the sine of t in radians.
 func (t Tensor) Sin() Tensor { return t.unary("sin", libtch.AtgSin) }
 
+// Erfc returns the complementary error function, 1 - erf(t).
+func (t Tensor) Erfc() Tensor { return t.unary("erfc", libtch.AtgErfc) }
+
+// Erfcx returns e^(t²) · erfc(t), which does not underflow for large t.
+func (t Tensor) Erfcx() Tensor { return t.unary("special_erfcx", libtch.AtgSpecialErfcx) }
+
+// LogNdtr returns log Φ(t), Φ the distribution function of the standard Gaussian. The value is right in both tails. The
+// gradient is libtorch's, which loses its digits in the lower one: in float32 it is off by 4 % at t = -1000, and zero or
+// NaN farther out.
+func (t Tensor) LogNdtr() Tensor { return t.unary("special_log_ndtr", libtch.AtgSpecialLogNdtr) }
+
 // Relu returns max(t, 0).
 func (t Tensor) Relu() Tensor { return t.unary("relu", libtch.AtgRelu) }
 

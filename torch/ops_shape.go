@@ -171,6 +171,15 @@ func (t Tensor) Topk(k, d int64) (values, indices Tensor) {
 	return values, t.th.cur.own(t.th.mem.outs[1])
 }
 
+// Sort returns the values along dimension d in rising order, NaN last, and their int64 indices. Equal values stay in their
+// order.
+func (t Tensor) Sort(d int64) (values, indices Tensor) {
+	out := t.out()
+	libtch.AtgSortStable(out, t.c, 1, d, 0)
+	values = t.result("sort", t)
+	return values, t.th.cur.own(t.th.mem.outs[1])
+}
+
 // Norm is the Euclidean norm of all elements.
 func (t Tensor) Norm() Tensor { return t.unary("norm", libtch.AtgNorm) }
 

@@ -86,6 +86,9 @@ func TestOps(t *testing.T) {
 			"sin":           {v.Sin(), []float64{math.Sin(0.5), -math.Sin(1), math.Sin(2)}},
 			"relu":          {v.Relu(), []float64{0.5, 0, 2}},
 			"gelu":          {v.Gelu(), []float64{gelu(0.5), gelu(-1), gelu(2)}},
+			"erfc":          {v.Erfc(), []float64{math.Erfc(0.5), math.Erfc(-1), math.Erfc(2)}},
+			"erfcx":         {v.Erfcx(), []float64{math.Exp(.25) * math.Erfc(0.5), e * math.Erfc(-1), math.Exp(4) * math.Erfc(2)}},
+			"log_ndtr":      {v.LogNdtr(), []float64{logNdtr(0.5), logNdtr(-1), logNdtr(2)}},
 			"clamp":         {v.Clamp(-0.5, 1), []float64{0.5, -0.5, 1}},
 			"lerp":          {a.Lerp(b, 0.25), []float64{2.25, 2.75, 3.25, 3.75, 4.25, 4.75}},
 			"eq":            {a.Eq(s.FromFloat64([]float64{1, 5, 3}, 3)).To(torch.Float64), []float64{1, 0, 1, 0, 1, 0}},
@@ -145,6 +148,9 @@ func TestOps(t *testing.T) {
 		values, index := a.Topk(2, 1)
 		assert.Equal(t, []float64{3, 2, 6, 5}, values.Float64s())
 		assert.Equal(t, []int64{2, 1, 2, 1}, index.Int64s())
+		values, index = s.FromFloat64([]float64{2, 3, 1, 3, math.NaN(), 1}, 6).Sort(0)
+		assert.Equal(t, []float64{1, 1, 2, 3, 3}, values.Narrow(0, 0, 5).Float64s())
+		assert.Equal(t, []int64{2, 5, 0, 1, 3, 4}, index.Int64s(), "ties keep their order, and NaN comes last")
 		assert.True(t, a.AllFinite())
 		assert.False(t, a.DivScalar(0).AllFinite())
 		assert.True(t, s.Full(torch.Float32, 3e38, 4).AllFinite(), "finite values whose sum is not")
@@ -153,6 +159,8 @@ func TestOps(t *testing.T) {
 		assert.True(t, a.T().Contiguous().IsContiguous())
 	})
 }
+
+func logNdtr(x float64) float64 { return math.Log(math.Erfc(-x/math.Sqrt2) / 2) }
 
 func gelu(x float64) float64 { return x * 0.5 * (1 + math.Erf(x/math.Sqrt2)) }
 
