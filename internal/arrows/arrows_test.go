@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"torch/torchtest":   {"torch"},
 	"torch/gotchbridge": {"torch", "torch/nn"},
 	"sigreg":            {"torch"},
+	"sigreg/univariate": {"torch"},
 	"lejepa":            {"sigreg", "torch", "torch/nn"},
 	"vision":            {"torch", "torch/nn", "torch/weights", "vision/images", "vision/views"},
 	"vision/images":     {},
