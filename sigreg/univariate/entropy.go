@@ -57,11 +57,13 @@ func (e Entropy) Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor {
 		mustBeValid("Entropy", e.Validate())
 		x, n := samples("Entropy", x, 3)
 		m := e.width(n)
-		d, squares := inUnitRange(s, ordered(x))
-		spacings, scale := e.spacings(d, n, m)
+		y := ordered(x)
+		_, squares, width := inUnitRange(y)
+		// Differences of y itself: close neighbours have no rounding error in it.
+		spacings, scale := e.spacings(y, n, m)
 		// Samples in [0, 1] that reach both ends have squares of ½ or more; the bound is for those that are all equal.
 		deviation := squares.Clamp(0.25, math.Inf(1)).DivScalar(float64(n)).Sqrt()
-		log := spacings.MulScalar(scale).Div(deviation).Clamp(e.Eps, math.Inf(1)).Log()
+		log := spacings.Div(width).MulScalar(scale).Div(deviation).Clamp(e.Eps, math.Inf(1)).Log()
 		return log.MeanDim(-1, false).Neg().AddScalar(0.5 * math.Log(2*math.Pi*math.E))
 	})
 }

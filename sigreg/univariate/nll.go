@@ -16,9 +16,10 @@ import (
 // Its least value is not zero but about what the entropy of the order statistics is, negative for many samples. Every
 // sample is drawn to the likeliest place of its rank, and equal samples are drawn apart.
 //
-// The published package returns the loss of every sample, which this averages. With a single K it evaluates f_K at all
-// samples, not at the K-th smallest, which is of use for drawing f_K only. Its cut-offs alpha put NaN in the place of
-// losses inside a quantile range, and are left out: what remains is not continuous in x.
+// The published package returns the loss of every sample, which this averages, with the log Φ that [AndersonDarling]
+// speaks of. With a single K it evaluates f_K at all samples, not at the K-th smallest, which is of use for drawing f_K
+// only. Its cut-offs alpha put NaN in the place of losses inside a quantile range, and are left out: what remains is not
+// continuous in x.
 type NLL struct {
 	K int // the rank of one order statistic, 1 to N; 0 for the mean over all
 }
@@ -40,6 +41,7 @@ func (l NLL) Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor {
 			panic(fmt.Sprintf("univariate: NLL: k: %d, expected 0 to %d for N = %d samples", l.K, n, n))
 		}
 		y := ordered(x)
+		largest := y.Narrow(-1, n-1, 1).Detach()
 		first, count := int64(1), n
 		if l.K > 0 {
 			first, count = int64(l.K), 1
@@ -54,6 +56,8 @@ func (l NLL) Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor {
 				below[i]*math.Log(p[i]) - above[i]*math.Log1p(-p[i])
 		}
 		loss := y.Square().MulScalar(0.5).Sub(logLikelihood(s, y, below, above, p))
+		// NaN is sorted last, and would be out of a single rank's sight.
+		loss = loss.Add(largest.Sub(largest))
 		return loss.MeanDim(-1, false).AddScalar(constant / float64(count))
 	})
 }

@@ -81,7 +81,7 @@ func (w ShapiroWilk) Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor {
 		mustBeValid("ShapiroWilk", w.Validate())
 		x, n := samples("ShapiroWilk", x, 3)
 		a := row(s, x, w.weights(n))
-		d, squares := inUnitRange(s, ordered(x))
+		d, squares, _ := inUnitRange(ordered(x))
 		// 1 − W as the share of the squares that regression on the weights leaves over: it has the digits that a difference
 		// from 1 would lose.
 		left := d.Sub(d.Mul(a).SumDim(-1, true).Mul(a)).Square().SumDim(-1, true)

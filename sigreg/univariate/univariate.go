@@ -17,6 +17,27 @@
 //   - Value and gradient are finite for samples up to 1e4 in float32, collapsed ones included, which the tests that
 //     divide by a variance say how they treat. [Moments] holds as long as the powers fit.
 //   - A test whose options do not pass Validate, and an x of the wrong shape, type or number of samples, make it panic.
+//
+// # What they see
+//
+// No test sees everything. This is their power, by simulation: the share of slices, in percent, in which a test at the level
+// 5 % rejects 256 samples that are not N(0, 1):
+//
+//	                    uniform  Laplace  mixture  collapsed  shifted
+//	AndersonDarling        82       77      100       100       100
+//	CramerVonMises         61       70      100       100       100
+//	Watson                 97       97      100       100       100
+//	ShapiroWilk           100      100      100         6         6
+//	VCReg                   2       17        2       100       100
+//	ExtendedJarqueBera    100       98      100       100       100
+//	Moments                 5       30        4       100       100
+//	Entropy               100       76      100         5         5
+//	NLL                    81       78      100       100       100
+//
+// The first three have mean 0 and variance 1; the mixture is of two equal Gaussians 1.8 apart. Collapsed is N(0, 0.01),
+// shifted N(0.5, 1). [ShapiroWilk] and [Entropy] are the same for a + b·x as for x: a regulariser that uses one of them
+// needs another beside it, or embeddings may collapse without its noticing. [VCReg] is blind to shape, and [Moments] nearly
+// so with the default of four. Those that sort cost N·log N for a slice, VCReg, ExtendedJarqueBera and Moments cost N.
 package univariate
 
 import (
@@ -70,18 +91,20 @@ func mustBeValid(test string, err error) {
 	}
 }
 
-// inUnitRange maps the order statistics y [*, M, N] to [0, 1], or to 0 where all are equal, and returns with them their
-// squared deviations from the mean, summed, [*, M, 1], and the deviations. It is for statistics that neither location nor
-// scale changes: their gradient is the same if the map is taken as fixed, as it is here, and all numbers they meet are
-// then of a size with 1.
-func inUnitRange(s *torch.Scope, y torch.Tensor) (deviations, squares torch.Tensor) {
+// inUnitRange maps the order statistics y [*, M, N] to [0, 1], or to 0 where all are equal. It returns their deviations
+// from the mean, the sum of the deviations' squares, and the range that y was divided by, the last two [*, M, 1].
+//
+// It is for statistics that neither location nor scale changes: their gradient is the same if the map is taken as fixed,
+// as it is here, and all numbers that they meet are then of a size with 1.
+func inUnitRange(y torch.Tensor) (deviations, squares, width torch.Tensor) {
 	least := 0x1p-126 // the smallest normal number, whose reciprocal is finite too
 	if y.DType() == torch.Float64 {
 		least = 0x1p-1022
 	}
 	d := y.Detach()
 	lo, hi := d.Narrow(-1, 0, 1), d.Narrow(-1, y.Size(-1)-1, 1)
-	unit := y.Sub(lo).Div(hi.Sub(lo).Clamp(least, math.Inf(1)))
+	width = hi.Sub(lo).Clamp(least, math.Inf(1))
+	unit := y.Sub(lo).Div(width)
 	deviations = unit.Sub(unit.MeanDim(-1, true))
-	return deviations, deviations.Square().SumDim(-1, true)
+	return deviations, deviations.Square().SumDim(-1, true), width
 }
