@@ -23,7 +23,7 @@ import (
 //
 // The published package returns the exponential, √(2πe)/K. It takes the unbiased variance, bounds the spacings
 // themselves, so that its Eps depends on N and scale, and counts 2m spacings at either end where Vasicek counts m. With
-// Right it divides by N in place of N − m and has N in place of N + 1.
+// Right it returns no exponential, divides by N in place of N − m, and has N in place of N + 1.
 type Entropy struct {
 	// M is the width m of the spacings in ranks, below N/2, or below N with Right. Wider spacings vary less and blur more.
 	// 0 chooses ⌊√N + ½⌋, or the widest allowed where that is less. The published package has 1.

@@ -77,7 +77,7 @@ func exceeding(v []float64, limit float64) float64 {
 }
 
 // powers are the shares of slices in which a test at the level 5 % sees each alternative. The package's comment quotes
-// those of the ten tests as they are by default.
+// those of the tests as they are by default.
 var powers = map[string][]float64{
 	// uniform, Laplace, mixture, collapsed, shifted, rank-deficient
 	"AndersonDarling":                {0.82, 0.77, 1.00, 1.00, 1.00, 0.73},
