@@ -11,7 +11,7 @@ func (e EppsPulley) Direct(s *torch.Scope, z, a torch.Tensor) torch.Tensor {
 		phi := make([]float64, len(t))
 		for k := range t {
 			phi[k] = gauss(t[k])
-			w[k] *= phi[k]
+			w[k] *= e.Weight.at(t[k])
 		}
 		knots := int64(len(t))
 		row := func(v []float64) torch.Tensor { return s.FromFloat64(v, knots).To(z.DType()) }

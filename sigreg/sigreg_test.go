@@ -30,7 +30,9 @@ type golden struct {
 	Grad       []float64
 }
 
-func (g golden) rule() sigreg.EppsPulley { return sigreg.EppsPulley(g.Rule) }
+func (g golden) rule() sigreg.EppsPulley {
+	return sigreg.EppsPulley{Knots: g.Rule.Knots, TMax: g.Rule.TMax, Symmetric: g.Rule.Symmetric}
+}
 
 func (g golden) String() string { return fmt.Sprintf("%v %v scale %g", g.Shape, g.Rule, g.Scale) }
 

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include <atomic>
 #include <cstring>
 
 namespace {
@@ -27,7 +28,13 @@ char *guarded(F f) {
 
 }  // namespace
 
+// The OpenMP runtime that libtorch brings, by the entry point that every runtime for GCC's code has. Weak: found in what
+// libtorch loads, whatever its file is called, so that no second runtime is linked in beside it.
+extern "C" __attribute__((weak)) void GOMP_parallel(void (*)(void *), void *, unsigned, unsigned);
+
 extern "C" {
+
+void gojepaParallelWorker(uintptr_t job, int id);  // parallel.go
 
 char *gojepa_add_(void *self, void *other, double alpha) {
   return guarded([&] { ref(self).add_(ref(other), alpha); });
@@ -39,6 +46,10 @@ char *gojepa_addcmul_(void *self, void *a, void *b, double value) {
 
 char *gojepa_addcdiv_(void *self, void *a, void *b, double value) {
   return guarded([&] { ref(self).addcdiv_(ref(a), ref(b), value); });
+}
+
+char *gojepa_addcmul_out(void *out, void *self, void *a, void *b, double value) {
+  return guarded([&] { at::addcmul_out(ref(out), ref(self), ref(a), ref(b), value); });
 }
 
 // gotch hands on an undefined tensor as the mask, which libtorch refuses.
@@ -113,6 +124,21 @@ int gojepa_grad_enabled(void) { return c10::GradMode::is_enabled(); }
 
 void gojepa_set_num_threads(int n) { at::set_num_threads(n); }
 int gojepa_get_num_threads(void) { return at::get_num_threads(); }
+
+int gojepa_parallel(uintptr_t job, int n) {
+  if (!GOMP_parallel) return 0;
+  struct Work {
+    uintptr_t job;
+    std::atomic<int> next;
+  } work{job, {0}};
+  GOMP_parallel(
+      [](void *p) {
+        auto w = static_cast<Work *>(p);
+        gojepaParallelWorker(w->job, w->next++);
+      },
+      &work, static_cast<unsigned>(n), 0);
+  return 1;
+}
 
 const char *gojepa_version(void) { return TORCH_VERSION; }
 

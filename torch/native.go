@@ -155,6 +155,10 @@ func nativeAddcdiv(self, a, b libtch.Ctensor, value float64) string {
 	return message(C.gojepa_addcdiv_(unsafe.Pointer(self), unsafe.Pointer(a), unsafe.Pointer(b), C.double(value)))
 }
 
+func nativeAddcmulOut(out, self, a, b libtch.Ctensor, value float64) string {
+	return message(C.gojepa_addcmul_out(unsafe.Pointer(out), unsafe.Pointer(self), unsafe.Pointer(a), unsafe.Pointer(b), C.double(value)))
+}
+
 func nativeAttention(out *libtch.Ctensor, q, k, v libtch.Ctensor) string {
 	return message(C.gojepa_attention((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(q), unsafe.Pointer(k), unsafe.Pointer(v)))
 }

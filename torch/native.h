@@ -11,6 +11,7 @@ extern "C" {
 char *gojepa_add_(void *self, void *other, double alpha);
 char *gojepa_addcmul_(void *self, void *a, void *b, double value);
 char *gojepa_addcdiv_(void *self, void *a, void *b, double value);
+char *gojepa_addcmul_out(void *out, void *self, void *a, void *b, double value);
 char *gojepa_attention(void **out, void *q, void *k, void *v);
 char *gojepa_unbind(void **outs, int slots, void *self, int64_t dim);
 char *gojepa_channels_last(void **out, void *self);
@@ -29,6 +30,9 @@ void gojepa_autocast_leave(void);
 int gojepa_grad_enabled(void);
 void gojepa_set_num_threads(int n);
 int gojepa_get_num_threads(void);
+// Calls gojepaParallelWorker(job, id), id = 0 … n-1, on n threads of the OpenMP team that libtorch works with, the
+// calling one among them, and returns when all have. 0 where there is no such team: nothing was called.
+int gojepa_parallel(uintptr_t job, int n);
 const char *gojepa_version(void);
 // Loads libtorch_cuda.so from the loader's path. NULL when it is there, else a message that the caller frees.
 char *gojepa_dlopen_cuda(void);

@@ -201,6 +201,18 @@ func (t Tensor) Addcmul_(a, b Tensor, v float64) {
 	t.native("addcmul_", nativeAddcmul(t.c, a.c, b.c, v), a, b)
 }
 
+// AddcmulTo writes self + v·a·b into t, without gradient.
+func (t Tensor) AddcmulTo(self, a, b Tensor, v float64) {
+	t.mem()
+	t.native("addcmul_out", nativeAddcmulOut(t.c, self.c, a.c, b.c, v), self, a, b)
+}
+
+// SinTo writes the sine of o into t, without gradient.
+func (t Tensor) SinTo(o Tensor) { t.binaryInPlace("sin_out", libtch.AtgSinOut, o) }
+
+// CosTo writes the cosine of o into t, without gradient.
+func (t Tensor) CosTo(o Tensor) { t.binaryInPlace("cos_out", libtch.AtgCosOut, o) }
+
 // Addcdiv_ adds v·a/b to t.
 func (t Tensor) Addcdiv_(a, b Tensor, v float64) {
 	t.mem()

@@ -14,6 +14,18 @@ func (t Tensor) MatmulTo(a, b Tensor) {
 	t.drop("matmul_out", t, a, b)
 }
 
+// BmmTo writes the matrix products of a [B, n, k] and b [B, k, m] into t [B, n, m], without gradient.
+func (t Tensor) BmmTo(a, b Tensor) {
+	libtch.AtgBmmOut(t.out(), t.c, a.c, b.c)
+	t.drop("bmm_out", t, a, b)
+}
+
+// AddmmTo writes c + a·b into t, for matrices a and b, without gradient.
+func (t Tensor) AddmmTo(c, a, b Tensor) {
+	libtch.AtgAddmmOut(t.out(), t.c, c.c, a.c, b.c)
+	t.drop("addmm_out", t, c, a, b)
+}
+
 // Linear returns t·wᵀ + b for t [..., in], w [out, in] and an optional b [out].
 func (t Tensor) Linear(w, b Tensor) Tensor {
 	libtch.AtgLinear(t.out(), t.c, w.c, b.c)

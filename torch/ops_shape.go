@@ -53,6 +53,13 @@ func (t Tensor) Narrow(d, start, length int64) Tensor {
 	return t.result("narrow", t)
 }
 
+// AsStrided views t's memory, from its first element on, with a shape and strides of the caller's.
+func (t Tensor) AsStrided(shape, strides []int64) Tensor {
+	m := t.mem()
+	libtch.AtgAsStrided(t.out(), t.c, m.list(0, shape...), len(shape), m.list(1, strides...), len(strides), 0, 1)
+	return t.result("as_strided", t)
+}
+
 // Select returns the view at one index of dimension d, which disappears.
 func (t Tensor) Select(d, index int64) Tensor {
 	libtch.AtgSelect(t.out(), t.c, d, index)
@@ -131,6 +138,12 @@ func (t Tensor) Sum() Tensor {
 func (t Tensor) SumDim(d int64, keep bool) Tensor {
 	libtch.AtgSumDimIntlist(t.out(), t.c, t.mem().list(0, d), 1, int32(boolToInt(keep)), sameDType)
 	return t.result("sum", t)
+}
+
+// SumDimTo writes the sums of o over dimension d into t, added up in t's type, without gradient.
+func (t Tensor) SumDimTo(o Tensor, d int64) {
+	libtch.AtgSumIntlistOut(t.out(), t.c, o.c, t.mem().list(0, d), 1, 0, int32(t.DType()))
+	t.drop("sum_out", t, o)
 }
 
 // Mean is the average of all elements.

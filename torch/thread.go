@@ -28,9 +28,10 @@ type Thread struct {
 	tid    atomic.Int64
 
 	// What follows belongs to the OS thread alone.
-	mem  *scratch
-	cur  *Scope   // innermost open scope, nil outside Do
-	pool []*Scope // closed scopes, for reuse
+	mem     *scratch
+	cur     *Scope    // innermost open scope, nil outside Do
+	pool    []*Scope  // closed scopes, for reuse
+	workers []*Thread // what the threads of Parallel work with
 }
 
 type job struct {
@@ -122,6 +123,9 @@ func (t *Thread) serve() {
 		case <-t.quit:
 			exiting = false
 			t.mem.free()
+			for _, w := range t.workers {
+				w.mem.free()
+			}
 			close(t.done)
 			return
 		}
