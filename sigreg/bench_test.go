@@ -2,8 +2,13 @@ package sigreg_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,37 +19,109 @@ import (
 
 func newRand() *rand.Rand { return rng.New(1, rng.Sample, 0, 0) }
 
-// BenchmarkMean is forward and backward with the directions given, on two threads; scripts/bench/sigreg.py runs the same
-// shapes in PyTorch, eager and compiled.
-func BenchmarkMean(b *testing.B) {
-	for _, c := range [][4]int64{{1, 128, 64, 256}, {1, 512, 64, 1024}, {1, 2048, 128, 1024}, {1, 4096, 512, 1024}, {6, 64, 64, 1024}} {
+// shapes are views, samples, width and slices, as in scripts/bench/sigreg.py, which runs them in PyTorch.
+var shapes = [][4]int64{{1, 128, 64, 256}, {1, 512, 64, 1024}, {1, 2048, 128, 1024}, {1, 4096, 512, 1024}, {6, 64, 64, 1024}}
+
+// BenchmarkMean is forward and backward with the directions given, on two threads. It reports the least time too, as
+// PyTorch's side does, and what the first evaluation adds to the process beyond the embeddings and the directions.
+func BenchmarkMean(b *testing.B) { benchmarkMean(b, shapes) }
+
+// BenchmarkCost doubles N, M and T: the time per projection and knot should stay as it is, and the memory beyond input and
+// gradient too.
+func BenchmarkCost(b *testing.B) {
+	var samples, slices [][4]int64
+	for n := int64(1024); n <= 65536; n *= 4 {
+		samples = append(samples, [4]int64{1, n, 64, 256})
+	}
+	for m := int64(256); m <= 4096; m *= 4 {
+		slices = append(slices, [4]int64{1, 2048, 64, m})
+	}
+	b.Run("samples", func(b *testing.B) { benchmarkMean(b, samples) })
+	b.Run("slices", func(b *testing.B) { benchmarkMean(b, slices) })
+	b.Run("knots", func(b *testing.B) {
+		for knots := 9; knots <= 65; knots = 2*knots - 1 {
+			b.Run(fmt.Sprintf("T=%d", knots), func(b *testing.B) {
+				evaluate(b, sigreg.EppsPulley{Knots: knots, TMax: 3}, [4]int64{1, 2048, 64, 1024})
+			})
+		}
+	})
+}
+
+func benchmarkMean(b *testing.B, shapes [][4]int64) {
+	for _, c := range shapes {
 		b.Run(fmt.Sprintf("V=%d/N=%d/K=%d/M=%d", c[0], c[1], c[2], c[3]), func(b *testing.B) {
-			th, err := torch.Start(torch.Options{Threads: 2})
-			require.NoError(b, err)
-			defer th.Close()
-			require.NoError(b, th.Do(b.Context(), func(s *torch.Scope) {
-				z := s.Randn(newRand(), torch.Float32, c[0], c[1], c[2]).SetRequiresGrad(true)
-				a := sigreg.Directions(s, torch.Float32, 1, 1, int(c[2]), int(c[3]))
-				b.ResetTimer()
-				for range b.N {
-					s.Child(func(s *torch.Scope) torch.Tensor {
-						mean, _ := sigreg.Default().Mean(s, z, a)
-						mean.Backward()
-						return torch.Tensor{}
-					})
-				}
-			}))
+			evaluate(b, sigreg.Default(), c)
 		})
 	}
 }
 
-func BenchmarkDirections(b *testing.B) {
-	th, err := torch.Start(torch.Options{})
+func evaluate(b *testing.B, e sigreg.EppsPulley, c [4]int64) {
+	th, err := torch.Start(torch.Options{Threads: 2})
 	require.NoError(b, err)
 	defer th.Close()
 	require.NoError(b, th.Do(b.Context(), func(s *torch.Scope) {
-		for i := range b.N {
-			s.Child(func(s *torch.Scope) torch.Tensor { return sigreg.Directions(s, torch.Float32, 1, uint64(i), 128, 1024) })
+		z := s.Randn(newRand(), torch.Float32, c[0], c[1], c[2]).SetRequiresGrad(true)
+		a := sigreg.Directions(s, torch.Float32, 1, 1, int(c[2]), int(c[3]))
+		once := func() {
+			s.Child(func(s *torch.Scope) torch.Tensor {
+				mean, _ := e.Mean(s, z, a)
+				mean.Backward()
+				return torch.Tensor{}
+			})
 		}
+		memory := math.NaN()
+		// The peak can be reset to what is resident now, where the kernel allows it.
+		if os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) == nil {
+			before := resident(b, "VmRSS")
+			once()
+			memory = resident(b, "VmHWM") - before
+		}
+		least(b, once)
+		b.ReportMetric(memory, "MB-extra")
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(c[0]*c[1]*c[3])/float64(e.Knots), "ns/projection/knot")
 	}))
+}
+
+// least runs f b.N times and reports the least time.
+func least(b *testing.B, f func()) {
+	shortest := time.Duration(math.MaxInt64)
+	b.ResetTimer()
+	for range b.N {
+		start := time.Now()
+		f()
+		shortest = min(shortest, time.Since(start))
+	}
+	b.ReportMetric(float64(shortest.Microseconds())/1000, "ms")
+}
+
+// resident is a size of this process, in MB.
+func resident(b *testing.B, key string) float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(b, err)
+	_, after, _ := strings.Cut(string(status), key+":")
+	kB, err := strconv.Atoi(strings.Fields(after)[0])
+	require.NoError(b, err)
+	return float64(kB) / 1024
+}
+
+// BenchmarkDirections draws the directions of a step.
+func BenchmarkDirections(b *testing.B) {
+	th, err := torch.Start(torch.Options{Threads: 2})
+	require.NoError(b, err)
+	defer th.Close()
+	draw := func(b *testing.B, k int, d sigreg.Slices) {
+		require.NoError(b, th.Do(b.Context(), func(s *torch.Scope) {
+			step := uint64(0)
+			least(b, func() {
+				s.Child(func(s *torch.Scope) torch.Tensor { return d.At(s, torch.Float32, step, k) })
+				step++
+			})
+		}))
+	}
+	for _, c := range shapes {
+		k, m := int(c[2]), int(c[3])
+		name := fmt.Sprintf("K=%d/M=%d", k, m)
+		b.Run(name, func(b *testing.B) { draw(b, k, sigreg.Slices{Count: m}) })
+		b.Run(name+"/orthogonal", func(b *testing.B) { draw(b, k, sigreg.Slices{Count: m, Sampling: sigreg.Orthogonal}) })
+	}
 }

@@ -41,28 +41,19 @@ type Ranks struct {
 
 // MeanAcross is Mean of the batch that the ranks hold together. Its value is the same on every rank.
 func (e EppsPulley) MeanAcross(s *torch.Scope, z, a torch.Tensor, ranks Ranks) (mean, statistics torch.Tensor) {
+	e.mustBeValid()
 	checkSlices("Mean", z, a)
-	if z.DType().Size() < 4 {
-		z = z.To(torch.Float32)
-	}
-	want := s.GradEnabled() && z.RequiresGrad()
-	var grad torch.Tensor
-	s.NoGrad(func() {
-		s.Child(func(s *torch.Scope) torch.Tensor {
-			statistics, grad = e.sliced(s, z.Detach(), a.To(z.DType()), want, ranks)
-			s.Return(statistics)
-			if want {
-				s.Return(grad)
-			}
-			return torch.Tensor{}
-		})
-	})
-	mean = s.Child(func(s *torch.Scope) torch.Tensor {
-		value := statistics.Mean()
-		if !want {
-			return value
+	s.Child(func(s *torch.Scope) torch.Tensor {
+		z := wide(z)
+		want := s.GradEnabled() && z.RequiresGrad()
+		var grad torch.Tensor
+		s.NoGrad(func() { statistics, grad = e.sliced(s, z.Detach(), a.To(z.DType()), want, ranks) })
+		mean = statistics.Mean()
+		if want {
+			mean = mean.WithGradient(z, grad)
 		}
-		return attach(value, grad.Mul(difference(z)).Sum())
+		s.Return(mean, statistics)
+		return torch.Tensor{}
 	})
 	return mean, statistics
 }
@@ -78,34 +69,31 @@ func (e EppsPulley) Statistics(s *torch.Scope, z, a torch.Tensor) (statistics to
 // already; gradient, of first order, flows into x. It makes a second tensor of the size of x where a gradient is wanted.
 // Types are as in [EppsPulley.Mean].
 func (e EppsPulley) Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor {
-	checkType("Statistic", x)
+	if !x.Defined() {
+		panic("sigreg: EppsPulley: x is the zero Tensor, expected [*, N, M] with N >= 1")
+	}
+	if d := x.DType(); !d.IsFloat() {
+		panic(fmt.Sprintf("sigreg: EppsPulley: x is %s, expected a floating-point type", d))
+	}
 	shape := x.Shape()
-	if d := len(shape); d < 2 || shape[d-2] < 1 || shape[d-1] < 1 {
-		panic(fmt.Sprintf("sigreg: Statistic of x %v: expected [*, N, M], N samples of M projections, each 1 or more", shape))
+	if d := len(shape); d < 2 || shape[d-2] < 1 {
+		panic(fmt.Sprintf("sigreg: EppsPulley: x has shape %v, expected [*, N, M] with N >= 1", shape))
 	}
-	if x.DType().Size() < 4 {
-		x = x.To(torch.Float32)
-	}
+	e.mustBeValid()
 	return s.Child(func(s *torch.Scope) torch.Tensor {
+		x := wide(x)
 		d := len(shape)
 		n, m := shape[d-2], shape[d-1]
 		want := s.GradEnabled() && x.RequiresGrad()
 		var value, grad torch.Tensor
 		s.NoGrad(func() { value, grad = e.projected(s, x.Detach().Reshape(-1, n, m), want) })
-		value = value.Reshape(append(append([]int64(nil), shape[:d-2]...), m)...)
-		if !want {
-			return value
+		value = value.Reshape(append(shape[:d-2:d-2], 1, m)...)
+		if want {
+			value = value.WithGradient(x, grad.Reshape(shape...))
 		}
-		return attach(value, grad.Reshape(shape...).Mul(difference(x)).SumDim(-2, false))
+		return value.Select(-2, 0)
 	})
 }
-
-// difference is x less itself: zero, with a derivative of one.
-func difference(x torch.Tensor) torch.Tensor { return x.Sub(x.Detach()) }
-
-// attach adds a term that is zero and carries the gradient. The difference was taken before it was multiplied: the value
-// then stays exact whatever the scale of x.
-func attach(value, zero torch.Tensor) torch.Tensor { return zero.Add(value) }
 
 // sliced returns the statistics [V, M] of z [V, N, K] on a [K, M] and, if want is set, the gradient of their mean by z.
 func (e EppsPulley) sliced(s *torch.Scope, z, a torch.Tensor, want bool, ranks Ranks) (statistics, grad torch.Tensor) {
@@ -152,21 +140,28 @@ func (e EppsPulley) sliced(s *torch.Scope, z, a torch.Tensor, want bool, ranks R
 // projected returns the statistics [V, M] of x [V, N, M] and, if want is set, the gradient of each by x.
 func (e EppsPulley) projected(s *torch.Scope, x torch.Tensor, want bool) (statistics, grad torch.Tensor) {
 	v, n, m := x.Size(0), x.Size(1), x.Size(2)
-	size := min(m, max(1, slabElements/n))
-	p := newPass(s, e, x.DType(), size, n, 1, want, Ranks{})
 	statistics = s.Empty(x.DType(), v, m)
 	if want {
 		grad = s.Empty(x.DType(), v, n, m)
 	}
-	for view := range v {
-		for first := int64(0); first < m; first += size {
-			count := min(size, m-first)
+	if v == 0 || m == 0 {
+		return statistics, grad
+	}
+	// Whole views where they are small, and some slices of one view where not.
+	slices := min(m, max(1, slabElements/n))
+	views := min(v, max(1, slabElements/(n*m)))
+	p := newPass(s, e, x.DType(), views*slices, n, 1, want, Ranks{})
+	for view := int64(0); view < v; view += views {
+		for slice := int64(0); slice < m; slice += slices {
+			c, d := min(views, v-view), min(slices, m-slice)
 			s.Child(func(s *torch.Scope) torch.Tensor {
-				part := func(t torch.Tensor) torch.Tensor { return t.Select(0, view).Narrow(1, first, count).T() }
-				angle := p.angle.Narrow(0, 0, count*n).Reshape(count, n)
+				part := func(t torch.Tensor) torch.Tensor {
+					return t.Narrow(0, view, c).Narrow(2, slice, d).Transpose(1, 2)
+				}
+				angle := p.angle.Narrow(0, 0, c*d*n).Reshape(c, d, n)
 				angle.Copy_(part(x))
 				angle.MulScalar_(p.h.step)
-				statistics.Select(0, view).Narrow(0, first, count).Copy_(p.run(s, count))
+				statistics.Narrow(0, view, c).Narrow(1, slice, d).Copy_(p.run(s, c*d).Reshape(c, d))
 				if want {
 					part(grad).Copy_(angle)
 				}
@@ -175,6 +170,20 @@ func (e EppsPulley) projected(s *torch.Scope, x torch.Tensor, want bool) (statis
 		}
 	}
 	return statistics, grad
+}
+
+// wide takes 16-bit types to float32.
+func wide(x torch.Tensor) torch.Tensor {
+	if x.DType().Size() < 4 {
+		return x.To(torch.Float32)
+	}
+	return x
+}
+
+func (e EppsPulley) mustBeValid() {
+	if err := e.Validate(); err != nil {
+		panic(fmt.Sprintf("sigreg: EppsPulley: %v", err))
+	}
 }
 
 func checkType(what string, x torch.Tensor) {

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/gojepa/gojepa/internal/rng"
 	"github.com/gojepa/gojepa/torch"
 )
 
@@ -79,6 +78,18 @@ func (e EppsPulley) Expected() float64 {
 	return sum
 }
 
+// StandardError is that of the mean over slices of statistics [V, M], NaN for a single slice: how far SIGReg of these
+// slices may be from that of all directions. Slices of one step see the same samples, so it says nothing about how SIGReg
+// varies from batch to batch. On CUDA it waits for the device.
+func StandardError(statistics torch.Tensor) float64 {
+	slices := statistics.MeanDim(0, false)
+	n := float64(slices.Numel())
+	if n < 2 {
+		return math.NaN()
+	}
+	return math.Sqrt(slices.VarDim(0, true, false).Item() / n)
+}
+
 // rule returns the knots t ≥ 0, their distance dt, and their weights in the integral, without e.Weight. The integrand is even in
 // t, so the negative half of a symmetric range is counted by doubling the weights of the positive one.
 func (e EppsPulley) rule() (t, w []float64, dt float64) {
@@ -105,28 +116,3 @@ func (e EppsPulley) rule() (t, w []float64, dt float64) {
 
 // gauss is the characteristic function of the standard Gaussian, and the default weight.
 func gauss(t float64) float64 { return math.Exp(-t * t / 2) }
-
-// Directions draws m unit vectors, uniform on the sphere of k dimensions, as the columns of a tensor [k, m]. They depend
-// on seed and step alone: equal on every device and rank. No gradient.
-func Directions(s *torch.Scope, dtype torch.DType, seed, step uint64, k, m int) torch.Tensor {
-	r := rng.New(seed, rng.Slices, step, 0)
-	a := make([]float64, k*m)
-	norm := make([]float64, m)
-	for i := range k {
-		row := a[i*m : (i+1)*m]
-		for j := range row {
-			row[j] = r.NormFloat64()
-			norm[j] += row[j] * row[j]
-		}
-	}
-	for j := range norm {
-		norm[j] = 1 / math.Sqrt(norm[j])
-	}
-	for i := range k {
-		row := a[i*m : (i+1)*m]
-		for j := range row {
-			row[j] *= norm[j]
-		}
-	}
-	return s.FromFloat64(a, int64(k), int64(m)).To(dtype)
-}

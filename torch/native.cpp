@@ -5,10 +5,21 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/graph_task.h>
 #include <torch/version.h>
 
 #include <atomic>
 #include <cstring>
+
+// Older versions of libtorch do not tell whether a graph stays after a backward. Where they do, their function is
+// preferred to this template. (Not in the nameless namespace below, where it would hide theirs.)
+namespace gojepa_compat {
+template <typename... None>
+bool get_current_graph_task_keep_graph(None...) {
+  return true;
+}
+}  // namespace gojepa_compat
 
 namespace {
 
@@ -25,6 +36,35 @@ char *guarded(F f) {
     return strdup(e.what());
   }
 }
+
+bool keeps_graph() {
+  using namespace torch::autograd;
+  using namespace gojepa_compat;
+  return get_current_graph_task_keep_graph();
+}
+
+// A value with a gradient that is known already. A backward that frees the graph may have the gradient's memory.
+struct WithGradient : torch::autograd::Function<WithGradient> {
+  static at::Tensor forward(torch::autograd::AutogradContext *ctx, const at::Tensor &, const at::Tensor &value,
+                            const at::Tensor &grad) {
+    ctx->saved_data["grad"] = grad;
+    return value.detach();
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *ctx,
+                                                 torch::autograd::variable_list upstream) {
+    auto saved = ctx->saved_data.find("grad");
+    TORCH_CHECK(saved != ctx->saved_data.end(), "backward through a graph that an earlier backward has freed");
+    at::Tensor grad = saved->second.toTensor();
+    if (!keeps_graph()) {
+      ctx->saved_data.erase(saved);
+      if (grad.use_count() == 1 && grad.storage().use_count() == 1) {
+        return {grad.mul_(upstream[0]), at::Tensor(), at::Tensor()};
+      }
+    }
+    return {grad * upstream[0], at::Tensor(), at::Tensor()};
+  }
+};
 
 }  // namespace
 
@@ -68,6 +108,10 @@ char *gojepa_unbind(void **outs, int slots, void *self, int64_t dim) {
 
 char *gojepa_channels_last(void **out, void *self) {
   return guarded([&] { *out = new at::Tensor(ref(self).contiguous(at::MemoryFormat::ChannelsLast)); });
+}
+
+char *gojepa_with_gradient(void **out, void *self, void *x, void *grad) {
+  return guarded([&] { *out = new at::Tensor(WithGradient::apply(ref(x), ref(self), ref(grad))); });
 }
 
 char *gojepa_set_data(void *self, void *data) {

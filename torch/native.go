@@ -171,6 +171,10 @@ func nativeChannelsLast(out *libtch.Ctensor, self libtch.Ctensor) string {
 	return message(C.gojepa_channels_last((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self)))
 }
 
+func nativeWithGradient(out *libtch.Ctensor, self, x, grad libtch.Ctensor) string {
+	return message(C.gojepa_with_gradient((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self), unsafe.Pointer(x), unsafe.Pointer(grad)))
+}
+
 func nativeSetData(self, data libtch.Ctensor) string {
 	return message(C.gojepa_set_data(unsafe.Pointer(self), unsafe.Pointer(data)))
 }

@@ -15,6 +15,7 @@ char *gojepa_addcmul_out(void *out, void *self, void *a, void *b, double value);
 char *gojepa_attention(void **out, void *q, void *k, void *v);
 char *gojepa_unbind(void **outs, int slots, void *self, int64_t dim);
 char *gojepa_channels_last(void **out, void *self);
+char *gojepa_with_gradient(void **out, void *self, void *x, void *grad);
 char *gojepa_set_data(void *self, void *data);
 char *gojepa_set_grad(void *self, void *grad);
 void *gojepa_scalar_new(void);

@@ -63,6 +63,9 @@ func (t Tensor) Abs() Tensor { return t.unary("abs", libtch.AtgAbs) }
 // Exp returns e to the power t.
 func (t Tensor) Exp() Tensor { return t.unary("exp", libtch.AtgExp) }
 
+// Expm1 returns e to the power t, less 1, with all digits where t is near 0.
+func (t Tensor) Expm1() Tensor { return t.unary("expm1", libtch.AtgExpm1) }
+
 // Log returns the natural logarithm.
 func (t Tensor) Log() Tensor { return t.unary("log", libtch.AtgLog) }
 
@@ -100,6 +103,12 @@ func (t Tensor) Gelu() Tensor {
 
 // Isfinite marks the elements that are neither infinite nor NaN.
 func (t Tensor) Isfinite() Tensor { return t.unary("isfinite", libtch.AtgIsfinite) }
+
+// Sign is -1, 0 or 1 by the sign of t, without gradient.
+func (t Tensor) Sign() Tensor { return t.unary("sign", libtch.AtgSign) }
+
+// GeScalar marks the elements that are v or more.
+func (t Tensor) GeScalar(v float64) Tensor { return t.scalar("ge", libtch.AtgGe, v) }
 
 // Eq marks the elements equal to o's.
 func (t Tensor) Eq(o Tensor) Tensor { return t.binary("eq", libtch.AtgEqTensor, o) }

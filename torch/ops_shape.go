@@ -78,6 +78,12 @@ func (t Tensor) Unbind(d int64) []Tensor {
 	return views
 }
 
+// Diagonal returns the view of the diagonals of the last two dimensions, as the last dimension.
+func (t Tensor) Diagonal() Tensor {
+	libtch.AtgDiagonal(t.out(), t.c, 0, -2, -1)
+	return t.result("diagonal", t)
+}
+
 // IndexSelect copies the rows of dimension d that index, an int64 vector, names.
 func (t Tensor) IndexSelect(d int64, index Tensor) Tensor {
 	libtch.AtgIndexSelect(t.out(), t.c, d, index.c)

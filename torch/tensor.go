@@ -2,6 +2,7 @@ package torch
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/sugarme/gotch/libtch"
@@ -242,6 +243,21 @@ func (t Tensor) SetRequiresGrad(on bool) Tensor {
 	libtch.AtgRequiresGrad_(t.out(), t.c, int32(boolToInt(on)))
 	t.drop("requires_grad_", t)
 	return t
+}
+
+// WithGradient returns t as if it had been computed from x with the derivative grad, of x's shape: a backward adds grad times
+// the gradient that arrives at the result, broadcast to it. t and grad count as constants, and there are no derivatives of
+// second order. All are of x's type. A backward that frees the graph works in grad's memory, unless a handle of it, or of
+// another tensor of that memory, still exists.
+func (t Tensor) WithGradient(x, grad Tensor) Tensor {
+	args := []Tensor{t, x, grad}
+	if x.DType() != t.DType() || x.DType() != grad.DType() || !slices.Equal(x.Shape(), grad.Shape()) {
+		panic(newError("with_gradient", "expected three tensors of one type, and the last two of one shape", args))
+	}
+	if msg := nativeWithGradient(t.out(), t.c, x.c, grad.c); msg != "" {
+		panic(newError("with_gradient", msg, args))
+	}
+	return t.result("with_gradient", args...)
 }
 
 // Detach returns a tensor of the same memory that no gradient flows through.

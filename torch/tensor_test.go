@@ -80,6 +80,7 @@ func TestOps(t *testing.T) {
 			"neg":           {v.Neg(), []float64{-0.5, 1, -2}},
 			"abs":           {v.Abs(), []float64{0.5, 1, 2}},
 			"exp":           {v.Exp(), []float64{math.Sqrt(e), 1 / e, e * e}},
+			"expm1":         {v.MulScalar(1e-9).Expm1(), []float64{5e-10, -1e-9, 2e-9}},
 			"log":           {v.Abs().Log(), []float64{math.Log(0.5), 0, math.Log(2)}},
 			"sqrt":          {v.Square().Sqrt(), []float64{0.5, 1, 2}},
 			"cos":           {v.Cos(), []float64{math.Cos(0.5), math.Cos(1), math.Cos(2)}},
@@ -91,6 +92,9 @@ func TestOps(t *testing.T) {
 			"log_ndtr":      {v.LogNdtr(), []float64{logNdtr(0.5), logNdtr(-1), logNdtr(2)}},
 			"clamp":         {v.Clamp(-0.5, 1), []float64{0.5, -0.5, 1}},
 			"lerp":          {a.Lerp(b, 0.25), []float64{2.25, 2.75, 3.25, 3.75, 4.25, 4.75}},
+			"sign":          {v.Sign(), []float64{1, -1, 1}},
+			"ge scalar":     {a.GeScalar(3).To(torch.Float64), []float64{0, 0, 1, 1, 1, 1}},
+			"diagonal":      {torch.Stack([]torch.Tensor{a, b}, 0).Diagonal(), []float64{1, 5, 6, 2}},
 			"eq":            {a.Eq(s.FromFloat64([]float64{1, 5, 3}, 3)).To(torch.Float64), []float64{1, 0, 1, 0, 1, 0}},
 			"isfinite":      {v.DivScalar(0).Isfinite().To(torch.Float64), []float64{0, 0, 0}},
 			"reshape":       {a.Reshape(3, -1).Select(0, 1), []float64{3, 4}},
@@ -157,6 +161,22 @@ func TestOps(t *testing.T) {
 		assert.Equal(t, torch.Float32, a.To(torch.Float32).DType())
 		assert.False(t, a.T().IsContiguous())
 		assert.True(t, a.T().Contiguous().IsContiguous())
+	})
+}
+
+func TestDecompositions(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		a := s.FromFloat64(torchtest.Values(1, 2*5*3), 2, 5, 3)
+		q, r := a.QR()
+		torchtest.Close(t, a.Float64s(), q.Matmul(r).Float64s(), 1e-14, 0)
+		unit := []float64{1, 0, 0, 0, 1, 0, 0, 0, 1}
+		torchtest.Close(t, append(unit, unit...), q.Transpose(-1, -2).Matmul(q).Float64s(), 1e-14, 0)
+		assert.Zero(t, r.Select(0, 1).Select(0, 2).Narrow(0, 0, 2).Abs().Max().Item(), "upper triangular")
+
+		values, vectors := s.FromFloat64([]float64{2, 99, 1, 2}, 2, 2).Eigh()
+		torchtest.Close(t, []float64{1, 3}, values.Float64s(), 1e-14, 0)
+		torchtest.Close(t, []float64{.5, .5, .5, .5}, vectors.Square().Float64s(), 1e-14, 0)
+		assert.Less(t, vectors.Select(1, 0).Float64s()[0]*vectors.Select(1, 0).Float64s()[1], 0.0)
 	})
 }
 

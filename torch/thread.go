@@ -149,6 +149,8 @@ func (t *Thread) run(j *job) {
 			j.goexit = !returned
 		case *Error:
 			j.err = e
+		case *Panic: // of Parallel
+			j.panicked = e
 		default:
 			j.panicked = &Panic{Value: p, Stack: debug.Stack()}
 		}

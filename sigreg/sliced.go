@@ -1,0 +1,106 @@
+package sigreg
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/gojepa/gojepa/torch"
+)
+
+// Test is a test of samples against the standard Gaussian: [EppsPulley], or one of package univariate.
+type Test interface {
+	// Statistic takes projections x [*, N, M] over their N samples to [*, M]. Gradient flows into x.
+	Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor
+}
+
+// Sliced puts projections of embeddings to a univariate test. By the theorem of Cramér and Wold the embeddings are
+// standard Gaussian if their projections on all directions are (arXiv 2511.08544, section 4.1).
+type Sliced struct {
+	Test      Test
+	Reduction Reduction
+	// Clip, if above 0, has statistics below it count as 0, without gradient: what is close enough is left alone. NaN is
+	// never clipped.
+	Clip float64
+}
+
+// Reduction is what becomes of the statistics of all slices.
+type Reduction int
+
+// The reductions.
+const (
+	Mean Reduction = iota // over all views and slices, a scalar
+	Sum                   // over all views and slices, a scalar
+	None                  // they stay as they are
+)
+
+// Validate reports every value that is out of range.
+func (t Sliced) Validate() error {
+	var errs []error
+	if t.Test == nil {
+		errs = append(errs, errors.New("test: none, expected EppsPulley or one of package univariate"))
+	} else if v, ok := t.Test.(interface{ Validate() error }); ok {
+		errs = append(errs, v.Validate())
+	}
+	if t.Reduction < Mean || t.Reduction > None {
+		errs = append(errs, fmt.Errorf("reduction: %d, expected Mean, Sum or None", t.Reduction))
+	}
+	if !(t.Clip >= 0) || math.IsInf(t.Clip, 0) {
+		errs = append(errs, fmt.Errorf("clip: %g, expected a number from 0", t.Clip))
+	}
+	return errors.Join(errs...)
+}
+
+// Statistic takes embeddings z [*, N, K] and directions a [K, M], unit columns, to a scalar or, unreduced, to [*, M].
+// Gradient flows into z, not into a. z of a 16-bit type is taken to float32, and a with it. It panics if t does not pass
+// Validate, and on other shapes and types.
+//
+// EppsPulley is computed by [EppsPulley.Mean] where that is the same. Otherwise there are V·N·M projections in memory, and
+// what autograd keeps of the test.
+func (t Sliced) Statistic(s *torch.Scope, z, a torch.Tensor) torch.Tensor {
+	if err := t.Validate(); err != nil {
+		panic(fmt.Sprintf("sigreg: Sliced: %v", err))
+	}
+	shape := z.Shape()
+	d := len(shape)
+	if d < 2 {
+		panic(fmt.Sprintf("sigreg: Sliced of z %v: expected [*, N, K]", shape))
+	}
+	return s.Child(func(s *torch.Scope) torch.Tensor {
+		z = z.Reshape(-1, shape[d-2], shape[d-1])
+		checkSlices("Sliced", z, a)
+		if e, ok := t.Test.(EppsPulley); ok && t.Clip == 0 && t.Reduction != None {
+			mean, statistics := e.Mean(s, z, a)
+			if t.Reduction == Sum {
+				return mean.MulScalar(float64(statistics.Numel()))
+			}
+			return mean
+		}
+		v := t.statistics(s, z, a)
+		if t.Clip > 0 {
+			v = v.Mul(v.Detach().GeScalar(t.Clip).To(v.DType()))
+		}
+		switch t.Reduction {
+		case Mean:
+			return v.Mean()
+		case Sum:
+			return v.Sum()
+		}
+		return v.Reshape(append(shape[:d-2:d-2], a.Size(1))...)
+	})
+}
+
+// statistics is the test of all projections, as [V, M], some slices at a time.
+func (t Sliced) statistics(s *torch.Scope, z, a torch.Tensor) torch.Tensor {
+	z = wide(z)
+	a = a.Detach().To(z.DType())
+	m := a.Size(1)
+	size := min(m, max(1, slabElements/(z.Size(0)*z.Size(1))))
+	var parts []torch.Tensor
+	for first := int64(0); first < m; first += size {
+		parts = append(parts, s.Child(func(s *torch.Scope) torch.Tensor {
+			return t.Test.Statistic(s, z.Matmul(a.Narrow(1, first, min(size, m-first))))
+		}))
+	}
+	return torch.Cat(parts, -1)
+}
