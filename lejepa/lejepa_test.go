@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gojepa/gojepa/sigreg"
+	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/nn"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -42,7 +43,7 @@ func TestAgainstPyTorch(t *testing.T) {
 					z := s.FromFloat64(torchtest.Values(c.Seed, int(v*n*k)), v, n, k).To(dtype).Detach().SetRequiresGrad(true)
 					a := s.FromFloat64(torchtest.Values(c.Seed+1, int(k*m)), k, m)
 					a = a.Div(a.Square().SumDim(0, true).Sqrt()).To(dtype)
-					l := Objective{Lambda: c.Lambda, Statistic: sigreg.Default()}.ComputeOn(s, z, c.Globals, a)
+					l := Objective{Lambda: c.Lambda, Test: sigreg.Default()}.ComputeOn(s, z, c.Globals, a)
 					l.Total.Backward()
 					got := l.Metrics()
 					torchtest.Close(t, []float64{c.Total, c.Prediction, c.SIGReg},
@@ -56,7 +57,7 @@ func TestAgainstPyTorch(t *testing.T) {
 
 func TestFiniteDifferences(t *testing.T) {
 	torchtest.Do(t, func(s *torch.Scope) {
-		o := Objective{Lambda: 0.3, Slices: 8, Statistic: sigreg.Default(), Seed: 4}
+		o := Objective{Lambda: 0.3, Test: sigreg.Default(), Slices: sigreg.Slices{Count: 8, Seed: 4}}
 		at := torchtest.Values(1, 3*4*2)
 		loss := func(v []float64) torch.Tensor { return s.FromFloat64(v, 3, 4, 2) }
 		z := loss(at).SetRequiresGrad(true)
@@ -73,9 +74,35 @@ func TestFiniteDifferences(t *testing.T) {
 	})
 }
 
+// TestAnyTest trains with every kind of slices and another test, which need not be smooth in its directions.
+func TestAnyTest(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		z := s.FromFloat64(torchtest.Values(1, 2*64*8), 2, 64, 8).SetRequiresGrad(true)
+		for _, o := range []Objective{
+			{Lambda: 1, Test: univariate.AndersonDarling{}, Slices: sigreg.Slices{Count: 12, Sampling: sigreg.Orthogonal, Every: 2}},
+			{Lambda: 1, Test: sigreg.Default(), Clip: 0.7, Slices: sigreg.Slices{Count: 12}},
+		} {
+			l := o.Compute(s, z, 1, 3)
+			a := o.Slices.At(s, torch.Float64, 3, 8)
+			want := o.Test.Statistic(s, z.Detach().Matmul(a)).Float64s()
+			var mean float64
+			for i := range want {
+				if want[i] < o.Clip {
+					want[i] = 0
+				}
+				mean += want[i] / float64(len(want))
+			}
+			torchtest.Close(t, want, l.Statistics.Float64s(), 1e-12, 0)
+			torchtest.Close(t, []float64{mean, mean}, []float64{l.SIGReg.Item(), l.Total.Item()}, 1e-12, 0)
+			l.Total.Backward()
+			assert.Positive(t, z.Grad().Norm().Item())
+		}
+	})
+}
+
 func TestSixteenBitProjections(t *testing.T) {
 	torchtest.Do(t, func(s *torch.Scope) {
-		o := Objective{Lambda: 0.5, Slices: 4, Statistic: sigreg.Default()}
+		o := Objective{Lambda: 0.5, Test: sigreg.Default(), Slices: sigreg.Slices{Count: 4}}
 		z := s.FromFloat64(torchtest.Values(1, 2*64*8), 2, 64, 8).To(torch.BFloat16).SetRequiresGrad(true)
 		l := o.Compute(s, z, 1, 0)
 		l.Total.Backward()
@@ -103,10 +130,10 @@ func TestMetrics(t *testing.T) {
 func TestStepsNameDirections(t *testing.T) {
 	torchtest.Do(t, func(s *torch.Scope) {
 		o := Default()
-		o.Slices = 16
+		o.Slices.Count = 16
 		z := s.FromFloat64(torchtest.Values(3, 2*8*4), 2, 8, 4)
 		value := func(seed, step uint64) float64 {
-			o.Seed = seed
+			o.Slices.Seed = seed
 			return o.Compute(s, z, 1, step).SIGReg.Item()
 		}
 		assert.Equal(t, value(1, 5), value(1, 5))
@@ -119,10 +146,12 @@ func TestStepsNameDirections(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	assert.NoError(t, Default().Validate())
-	err := Objective{Lambda: 1.5, Statistic: sigreg.EppsPulley{Knots: 17}}.Validate()
+	err := Objective{Lambda: 1.5, Clip: -1, Test: sigreg.EppsPulley{Knots: 17}}.Validate()
 	assert.ErrorContains(t, err, "lambda: 1.5, expected a number from 0 to 1")
 	assert.ErrorContains(t, err, "slices: 0, expected 1 or more")
 	assert.ErrorContains(t, err, "tmax: 0, expected a number above 0")
+	assert.ErrorContains(t, err, "clip: -1, expected a number from 0")
+	assert.ErrorContains(t, Objective{}.Validate(), "test: none")
 	err = ProjectorConfig{Hidden: []int{8, 0}}.Validate()
 	assert.ErrorContains(t, err, "hidden[1]: 0, expected 1 or more")
 	assert.ErrorContains(t, err, "dim: 0, expected 1 or more")

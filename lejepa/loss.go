@@ -16,15 +16,15 @@ import (
 
 // Objective is the configuration of the loss.
 type Objective struct {
-	Lambda    float64           // weight of SIGReg, in [0, 1]; the prediction loss has 1 − Lambda
-	Slices    int               // random directions of SIGReg, drawn anew for each step
-	Statistic sigreg.EppsPulley // the test that each slice is put to
-	Seed      uint64            // names the directions, together with the step
+	Lambda float64       // weight of SIGReg, in [0, 1]; the prediction loss has 1 − Lambda
+	Test   sigreg.Test   // the test that each slice is put to
+	Clip   float64       // statistics of slices below it count as 0, as [sigreg.Sliced] says; 0 clips none
+	Slices sigreg.Slices // the directions of each step
 }
 
 // Default is the published recipe: λ = 0.02, 1024 slices, 17 knots on [0, 3].
 func Default() Objective {
-	return Objective{Lambda: 0.02, Slices: 1024, Statistic: sigreg.Default()}
+	return Objective{Lambda: 0.02, Test: sigreg.Default(), Slices: sigreg.Slices{Count: 1024}}
 }
 
 // Validate reports every value that is out of range.
@@ -33,11 +33,11 @@ func (o Objective) Validate() error {
 	if !(o.Lambda >= 0 && o.Lambda <= 1) {
 		errs = append(errs, fmt.Errorf("lambda: %g, expected a number from 0 to 1", o.Lambda))
 	}
-	if o.Slices < 1 {
-		errs = append(errs, fmt.Errorf("slices: %d, expected 1 or more", o.Slices))
-	}
-	return errors.Join(append(errs, o.Statistic.Validate())...)
+	return errors.Join(append(errs, o.Slices.Validate(), o.SIGReg().Validate())...)
 }
+
+// SIGReg is the regulariser by itself.
+func (o Objective) SIGReg() sigreg.Sliced { return sigreg.Sliced{Test: o.Test, Clip: o.Clip} }
 
 // Loss is the objective of one step. Total carries the gradient.
 type Loss struct {
@@ -59,7 +59,7 @@ func (o Objective) Compute(s *torch.Scope, z torch.Tensor, globals int, step uin
 	if z.DType().Size() < 4 {
 		z = z.To(torch.Float32)
 	}
-	return o.ComputeOn(s, z, globals, sigreg.Directions(s, z.DType(), o.Seed, step, int(z.Size(2)), o.Slices))
+	return o.ComputeOn(s, z, globals, o.Slices.At(s, z.DType(), step, int(z.Size(2))))
 }
 
 // ComputeOn is Compute on given directions a [K, M], unit columns.
@@ -71,7 +71,7 @@ func (o Objective) ComputeOn(s *torch.Scope, z torch.Tensor, globals int, a torc
 	s.Child(func(s *torch.Scope) torch.Tensor {
 		centre := z.Narrow(0, 0, int64(globals)).MeanDim(0, true)
 		l.Prediction = centre.Sub(z).Square().Mean()
-		l.SIGReg, l.Statistics = o.Statistic.Mean(s, z, a)
+		l.SIGReg, l.Statistics = o.SIGReg().Mean(s, z, a)
 		l.Total = l.Prediction.MulScalar(1 - o.Lambda).Add(l.SIGReg.MulScalar(o.Lambda))
 		s.Return(l.Total, l.Prediction, l.SIGReg, l.Statistics)
 		return torch.Tensor{}
@@ -92,10 +92,9 @@ func (m Metrics) Finite() bool { return !math.IsNaN(m.Loss) && !math.IsInf(m.Los
 
 // Metrics reads the figures. On CUDA it waits for the device.
 func (l Loss) Metrics() Metrics {
-	perSlice := l.Statistics.MeanDim(0, false)
 	m := Metrics{Loss: l.Total.Item(), Prediction: l.Prediction.Item(), SIGReg: l.SIGReg.Item()}
-	if n := float64(perSlice.Size(0)); n > 1 {
-		m.SIGRegSE = math.Sqrt(perSlice.VarDim(0, true, false).Item() / n)
+	if l.Statistics.Size(1) > 1 {
+		m.SIGRegSE = sigreg.StandardError(l.Statistics)
 	}
 	return m
 }

@@ -83,10 +83,10 @@ func (e EppsPulley) Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
 		x := wide(x)
 		d := len(shape)
-		n, m := shape[d-2], shape[d-1]
+		views, n, m := product(shape[:d-2]), shape[d-2], shape[d-1]
 		want := s.GradEnabled() && x.RequiresGrad()
 		var value, grad torch.Tensor
-		s.NoGrad(func() { value, grad = e.projected(s, x.Detach().Reshape(-1, n, m), want) })
+		s.NoGrad(func() { value, grad = e.projected(s, x.Detach().Reshape(views, n, m), want) })
 		value = value.Reshape(append(shape[:d-2:d-2], 1, m)...)
 		if want {
 			value = value.WithGradient(x, grad.Reshape(shape...))
@@ -170,6 +170,14 @@ func (e EppsPulley) projected(s *torch.Scope, x torch.Tensor, want bool) (statis
 		}
 	}
 	return statistics, grad
+}
+
+func product(shape []int64) int64 {
+	n := int64(1)
+	for _, size := range shape {
+		n *= size
+	}
+	return n
 }
 
 // wide takes 16-bit types to float32.

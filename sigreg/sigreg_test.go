@@ -22,6 +22,7 @@ type golden struct {
 		Knots     int
 		TMax      float64
 		Symmetric bool
+		Uniform   bool
 	}
 	Shape      []int64 // V, N, K, M
 	Seed       uint64
@@ -31,7 +32,11 @@ type golden struct {
 }
 
 func (g golden) rule() sigreg.EppsPulley {
-	return sigreg.EppsPulley{Knots: g.Rule.Knots, TMax: g.Rule.TMax, Symmetric: g.Rule.Symmetric}
+	e := sigreg.EppsPulley{Knots: g.Rule.Knots, TMax: g.Rule.TMax, Symmetric: g.Rule.Symmetric}
+	if g.Rule.Uniform {
+		e.Weight = sigreg.Uniform
+	}
+	return e
 }
 
 func (g golden) String() string { return fmt.Sprintf("%v %v scale %g", g.Shape, g.Rule, g.Scale) }

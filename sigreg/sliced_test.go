@@ -92,6 +92,25 @@ func TestClip(t *testing.T) {
 	})
 }
 
+// TestExpectedBySimulation: expectations that are known, and that of a clipped statistic, which is less.
+func TestExpectedBySimulation(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		for _, c := range []struct {
+			test sigreg.Test
+			want float64
+		}{{sigreg.Default(), sigreg.Default().Expected()}, {univariate.AndersonDarling{}, 1}, {univariate.CramerVonMises{}, 1. / 6}, {univariate.Watson{}, 1. / 12}} {
+			for _, n := range []int64{4, 256} {
+				got := sigreg.Sliced{Test: c.test}.Expected(s, n)
+				assert.InDelta(t, c.want, got, 0.05*c.want, "%T of %d", c.test, n)
+				clipped := sigreg.Sliced{Test: c.test, Clip: c.want}.Expected(s, n)
+				assert.Less(t, clipped, got)
+				assert.Greater(t, clipped, 0.3*got)
+			}
+		}
+		assert.Positive(t, sigreg.Sliced{Test: univariate.VCReg{}}.Expected(s, 1<<21), "more samples than are simulated")
+	})
+}
+
 func TestSlicedValidate(t *testing.T) {
 	assert.NoError(t, sigreg.Sliced{Test: sigreg.Default()}.Validate())
 	assert.NoError(t, sigreg.Sliced{Test: univariate.Watson{}, Reduction: sigreg.None, Clip: 2}.Validate())

@@ -212,7 +212,7 @@ func (r *run) report(ctx context.Context, log *runlog.Log, values map[string]flo
 		Log:            log,
 		Facts:          r.facts(log),
 		Config:         string(config),
-		GaussianSIGReg: gaussianSIGReg(r.objective),
+		GaussianSIGReg: r.expected,
 	}
 	if n := len(log.Steps); n > 0 {
 		last := log.Steps[n-1]
@@ -229,14 +229,6 @@ func (r *run) report(ctx context.Context, log *runlog.Log, values map[string]flo
 		page.Skipped = append(page.Skipped, report.Skipped{Path: name, Reason: r.at.Broken[name]})
 	}
 	return report.Write(filepath.Join(r.cfg.Out, reportFile), page)
-}
-
-// gaussianSIGReg is what SIGReg comes to on a true Gaussian with the default rule; 0 where the rule is another.
-func gaussianSIGReg(o lejepa.Objective) float64 {
-	if o.Statistic == lejepa.Default().Statistic {
-		return 1.0525
-	}
-	return 0
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }

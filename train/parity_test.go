@@ -130,7 +130,7 @@ func runParity(t *testing.T, th *torch.Thread, g parityGolden, dtype torch.DType
 				a = a.Div(a.Square().SumDim(0, true).Sqrt()).To(dtype)
 				opt.ZeroGrad(s)
 				z := model.Forward(s, views, nn.Pass{Train: true})
-				l := lejepa.Objective{Lambda: g.Lambda, Statistic: sigreg.Default()}.ComputeOn(s, z, g.Globals, a)
+				l := lejepa.Objective{Lambda: g.Lambda, Test: sigreg.Default()}.ComputeOn(s, z, g.Globals, a)
 				l.Total.Backward()
 				if step == 0 {
 					for name, p := range params {

@@ -97,6 +97,8 @@ func TestRunLeavesWhatItPromises(t *testing.T) {
 	assert.Equal(t, res.Last.Loss, metrics.Steps[5].Loss)
 	assert.InDelta(t, (1-0.02)*res.Last.Prediction+0.02*res.Last.SIGReg, res.Last.Loss, 1e-5)
 	assert.Positive(t, metrics.Steps[5].GradNorm)
+	assert.InDelta(t, 1.0525, metrics.Steps[5].SIGRegExpected, 1e-4)
+	assert.Contains(t, log.String(), "(Gaussian 1.05)")
 
 	for _, name := range []string{"encoder.safetensors", "encoder.pt"} {
 		m, err := vision.Load("", filepath.Join(c.Out, name), torch.CPU)

@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"github.com/gojepa/gojepa/lejepa"
-	"github.com/gojepa/gojepa/sigreg"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/optim"
 	"github.com/gojepa/gojepa/train/config"
@@ -207,10 +206,7 @@ const projectorSeed = 1 << 63
 func (r *run) build(ctx context.Context, resume bool) error {
 	c := r.cfg
 	projector := lejepa.ProjectorConfig{Hidden: c.Projector.Hidden, Dim: c.Projector.Dim}
-	r.objective = lejepa.Objective{
-		Lambda: c.Loss.Lambda, Slices: c.Loss.Slices, Seed: c.Seed,
-		Statistic: sigreg.EppsPulley{Knots: c.Loss.Knots, TMax: c.Loss.TMax, Symmetric: c.Loss.Symmetric},
-	}
+	r.objective = newObjective(c)
 	if err := errors.Join(r.objective.Validate(), projector.Validate()); err != nil {
 		return err
 	}
@@ -223,6 +219,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	r.model = &lejepa.Model{}
 	var failed error
 	err := r.th.Do(ctx, func(s *torch.Scope) {
+		r.expected = r.objective.SIGReg().Expected(s, int64(c.Schedule.BatchSize.Or(1)))
 		encoder, err := r.newEncoder(s)
 		if err != nil {
 			failed = err

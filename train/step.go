@@ -45,6 +45,7 @@ type trainer struct {
 	th        *torch.Thread
 	model     *lejepa.Model
 	objective lejepa.Objective
+	expected  float64 // of SIGReg, where projections are standard Gaussian
 	optimiser *optim.AdamW
 	schedule  optim.Schedule
 	bf16      bool

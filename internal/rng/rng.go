@@ -16,13 +16,14 @@ type Purpose uint32
 
 // The purposes in use. Their values are part of what makes a run repeatable: append, never renumber.
 const (
-	Weights  Purpose = iota + 1 // initial weights; counter: index of the parameter
-	Order                       // order of samples; counter: epoch
-	Views                       // augmentation; counters: epoch, sample
-	Slices                      // directions of SIGReg; counter: step
-	DropPath                    // stochastic depth; counters: step, layer
-	Probe                       // evaluation: probe initialisation, splits
-	Sample                      // subsets of a collection
+	Weights    Purpose = iota + 1 // initial weights; counter: index of the parameter
+	Order                         // order of samples; counter: epoch
+	Views                         // augmentation; counters: epoch, sample
+	Slices                        // directions of SIGReg; counter: step
+	DropPath                      // stochastic depth; counters: step, layer
+	Probe                         // evaluation: probe initialisation, splits
+	Sample                        // subsets of a collection
+	Simulation                    // samples of a known distribution; counter: number of the set
 )
 
 // New returns the stream named by seed, purpose and up to two counters. The generator is ChaCha8, keyed by that name:

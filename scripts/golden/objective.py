@@ -23,16 +23,19 @@ def epps_pulley(p, rule):
     """[V, N, M] projections to [V, M] statistics."""
     t, w = knots(rule)
     phi = torch.exp(-(t**2) / 2)
+    weight = 1 if rule.get("uniform") else phi
     angle = p.unsqueeze(-1) * t
     err = (angle.cos().mean(1) - phi) ** 2 + angle.sin().mean(1) ** 2
-    return p.shape[1] * (err * phi * w).sum(-1)
+    return p.shape[1] * (err * weight * w).sum(-1)
 
 
 DEFAULT = {"knots": 17, "tmax": 3.0, "symmetric": False}
 PAPER = {"knots": 17, "tmax": 5.0, "symmetric": True}
 EVEN = {"knots": 8, "tmax": 4.0, "symmetric": True}
+UNIFORM = {"knots": 9, "tmax": 2.0, "symmetric": False, "uniform": True}
 FEWEST = [{"knots": 2, "tmax": 2.0, "symmetric": True}, {"knots": 3, "tmax": 2.0, "symmetric": True},
           {"knots": 2, "tmax": 2.0, "symmetric": False}]
+SOME = [*FEWEST, UNIFORM]  # of which there need not be many cases
 
 
 def inputs(seed, v, n, k, m, scale, rank_deficient=False):
@@ -46,9 +49,9 @@ def inputs(seed, v, n, k, m, scale, rank_deficient=False):
 def sigreg_cases():
     shapes = [(1, 1, 3, 5), (1, 2, 1, 1), (2, 7, 4, 6), (1, 64, 8, 16), (3, 32, 6, 12), (1, 300, 3, 9), (6, 16, 4, 64)]
     for i, (v, n, k, m) in enumerate(shapes):
-        for rule in (DEFAULT, PAPER, EVEN, *FEWEST):
+        for rule in (DEFAULT, PAPER, EVEN, *FEWEST, UNIFORM):
             for scale in (1.0, 0.0, 3.0):
-                if scale != 1.0 and (n > 100 or rule in FEWEST) or rule in FEWEST and n != 7:
+                if scale != 1.0 and (n > 100 or rule in SOME) or rule in SOME and n != 7:
                     continue
                 z, a = inputs(100 + i, v, n, k, m, scale)
                 stat = epps_pulley(z @ a, rule)

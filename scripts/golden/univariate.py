@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import scipy.special as sp
-from scipy import stats
+from scipy import integrate, stats
 
 from common import save, values
 
@@ -20,6 +20,17 @@ def samples(seed, n, m, loc, scale):
     """Not quite Gaussian, to about ±3: uniform numbers and their cubes."""
     u = values(seed, n, m)
     return loc + scale * (0.6 * u + 0.25 * u**3 / np.sqrt(3))
+
+
+def epps_pulley(tmax, intervals, uniform):
+    """The weighted distance of the characteristic functions on [−tmax, tmax], by scipy's trapezoidal rule."""
+    t = np.linspace(-tmax, tmax, 2 * intervals + 1)
+
+    def statistic(x):
+        distance = np.abs(np.exp(1j * np.outer(t, x)).mean(1) - np.exp(-(t**2) / 2)) ** 2
+        return len(x) * integrate.trapezoid(distance * (1 if uniform else np.exp(-(t**2) / 2)), t)
+
+    return statistic
 
 
 def anderson(x):
@@ -123,6 +134,9 @@ def rahman(i, n):
 
 
 TESTS = {
+    "EppsPulley": epps_pulley(3, 16, False),
+    "EppsPulley paper": epps_pulley(5, 8, False),
+    "EppsPulley uniform": epps_pulley(2, 6, True),
     "AndersonDarling": anderson,
     "CramerVonMises": cramer,
     "Watson": watson,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -249,7 +250,8 @@ func panics(t *testing.T, message string, c tester, f func(s *torch.Scope) torch
 		t.Helper()
 		p, ok := recover().(*torch.Panic)
 		if assert.True(t, ok, "no panic, expected %q", message) {
-			assert.Equal(t, "univariate: "+typeName(c)+": "+message, p.Value)
+			pkg, name := typeName(c)
+			assert.Equal(t, pkg+": "+name+": "+message, p.Value)
 		}
 	}()
 	_ = th.Do(t.Context(), func(s *torch.Scope) { c.Statistic(s, f(s)) })
@@ -282,7 +284,10 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-func typeName(c tester) string { return fmt.Sprintf("%T", c)[len("univariate."):] }
+func typeName(c tester) (pkg, name string) {
+	pkg, name, _ = strings.Cut(fmt.Sprintf("%T", c), ".")
+	return pkg, name
+}
 
 func TestOptions(t *testing.T) {
 	eight := func(s *torch.Scope) torch.Tensor { return s.Ones(torch.Float32, 8, 2) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gojepa/gojepa/sigreg"
 	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -44,7 +45,9 @@ func (in *input) value() float64 {
 }
 
 func (in *input) test() tester {
-	switch in.byte() % 9 {
+	switch in.byte() % 10 {
+	case 9:
+		return sigreg.EppsPulley{Knots: in.small(40), TMax: in.value(), Symmetric: in.byte()%2 == 1, Weight: sigreg.Weight(in.small(2))}
 	case 0:
 		return univariate.AndersonDarling{}
 	case 1:
@@ -98,7 +101,7 @@ func (in *input) tensor(s *torch.Scope) torch.Tensor {
 // FuzzStatistic: whatever a tensor is, a test takes it or panics with a word of its own; what it takes has the shape and
 // type that it promises, NaN where NaN goes in, and finite values and gradients where no number is beyond 1e4.
 func FuzzStatistic(f *testing.F) {
-	for test := range byte(9) {
+	for test := range byte(10) {
 		f.Add([]byte{test, 1, 1, 200, 0, 0, 2, 7, 3, 40, 200, 90, 120, 250, 33, 160, 70, 180, 230, 99, 144, 150, 60})
 		f.Add([]byte{test, 2, 3, 40, 1, 1, 3, 2, 9, 4, 2, 2, 2, 2, 2, 2, 13, 11, 12, 8, 9, 6, 7, 100, 4, 5, 25})
 		f.Add([]byte{test, 0, 0, 0, 4, 2, 2, 5, 5, 1})
@@ -116,7 +119,8 @@ func FuzzStatistic(f *testing.F) {
 				if !ok {
 					panic(p)
 				}
-				if message, ok := expected.Value.(string); !ok || !strings.HasPrefix(message, "univariate: "+typeName(test)+": ") {
+				pkg, name := typeName(test)
+				if message, ok := expected.Value.(string); !ok || !strings.HasPrefix(message, pkg+": "+name+": ") {
 					t.Fatalf("%#v: panic %v\n%s", test, expected.Value, expected.Stack)
 				}
 			}

@@ -16,8 +16,7 @@ func logCDF(s *torch.Scope, x torch.Tensor) torch.Tensor {
 			return value
 		}
 		slope := x.Detach().MulScalar(-1 / math.Sqrt2).Erfcx().PowScalar(-1).MulScalar(math.Sqrt(2 / math.Pi))
-		// A term that is zero and whose gradient is the slope.
-		return slope.Mul(x.Sub(x.Detach())).Add(value)
+		return value.WithGradient(x, slope)
 	})
 }
 

@@ -30,6 +30,26 @@ func centred(x []float64, k float64) (mu, m float64) {
 	return mu, mean(x, func(v float64) float64 { return math.Pow(v-mu, k) })
 }
 
+func eppsPulley(tmax float64, intervals int, uniform bool) func(x []float64) float64 {
+	return func(x []float64) (sum float64) {
+		dt := tmax / float64(intervals)
+		for k := -intervals; k <= intervals; k++ {
+			t := float64(k) * dt
+			cos := mean(x, func(v float64) float64 { return math.Cos(t * v) }) - math.Exp(-t*t/2)
+			sin := mean(x, func(v float64) float64 { return math.Sin(t * v) })
+			w := dt
+			if k == -intervals || k == intervals {
+				w /= 2
+			}
+			if !uniform {
+				w *= math.Exp(-t * t / 2)
+			}
+			sum += w * (cos*cos + sin*sin)
+		}
+		return float64(len(x)) * sum
+	}
+}
+
 func andersonDarling(x []float64) float64 {
 	y, n := sorted(x), len(x)
 	sum := 0.0

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/sigreg"
 	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -30,7 +31,11 @@ type facts struct {
 	invariant bool                      // the same for a + b·x, b > 0, as for x
 }
 
+// all are the tests of this package, and SIGReg's own: whatever holds for any test holds for it.
 var all = []facts{
+	{"EppsPulley", sigreg.Default(), eppsPulley(3, 16, false), 1, false},
+	{"EppsPulley paper", sigreg.Paper(), eppsPulley(5, 8, false), 1, false},
+	{"EppsPulley uniform", sigreg.EppsPulley{Knots: 7, TMax: 2, Weight: sigreg.Uniform}, eppsPulley(2, 6, true), 1, false},
 	{"AndersonDarling", univariate.AndersonDarling{}, andersonDarling, 1, false},
 	{"CramerVonMises", univariate.CramerVonMises{}, cramerVonMises, 1, false},
 	{"Watson", univariate.Watson{}, watson, 1, false},

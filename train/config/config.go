@@ -62,11 +62,16 @@ type Encoder struct {
 
 // Loss is the objective: (1 − Lambda) · prediction + Lambda · SIGReg.
 type Loss struct {
-	Lambda    float64 `yaml:"lambda" flag:"lambda" help:"weight of SIGReg, from 0 to 1; the prediction loss has the rest. 0.02 to 0.05 are good starts"`
-	Slices    int     `yaml:"slices" flag:"slices" help:"random directions that SIGReg tests, drawn anew at each step"`
-	Knots     int     `yaml:"knots" help:"points of the integral over t, 2 or more"`
-	TMax      float64 `yaml:"t_max" help:"end of the range of t, above 0"`
-	Symmetric bool    `yaml:"symmetric" help:"integrate over [-t_max, t_max], as the paper's algorithm does, and not over [0, t_max] counted twice"`
+	Lambda        float64 `yaml:"lambda" flag:"lambda" help:"weight of SIGReg, from 0 to 1; the prediction loss has the rest. 0.02 to 0.05 are good starts"`
+	Slices        int     `yaml:"slices" flag:"slices" help:"random directions that SIGReg tests"`
+	Directions    string  `yaml:"directions" enum:"independent,orthogonal" help:"how they are drawn: each by itself, or as orthonormal bases, which cover few dimensions more evenly"`
+	ResampleEvery int     `yaml:"resample_every" help:"steps for which they stay the same, 1 or more"`
+	Test          string  `yaml:"test" enum:"epps-pulley,anderson-darling,cramer-von-mises,watson,shapiro-wilk,vcreg,jarque-bera,moments,entropy,nll" arg:"TEST" help:"what each slice is put to: epps-pulley, which is LeJEPA's own and by far the fastest, anderson-darling, cramer-von-mises, watson, jarque-bera, vcreg, moments or nll; shapiro-wilk and entropy, which do not see collapse"`
+	Knots         int     `yaml:"knots" help:"of epps-pulley: points of the integral over t, 2 or more"`
+	TMax          float64 `yaml:"t_max" help:"of epps-pulley: end of the range of t, above 0"`
+	Symmetric     bool    `yaml:"symmetric" help:"of epps-pulley: integrate over [-t_max, t_max], as the paper's algorithm does, and not over [0, t_max] counted twice"`
+	Weight        string  `yaml:"weight" enum:"gaussian,uniform" help:"of epps-pulley: weight of the points of the integral"`
+	Clip          float64 `yaml:"clip" help:"slices whose statistic is below it are left alone; 0 leaves none"`
 }
 
 // Projector is the MLP between features and objective; it is not used after training.
@@ -101,7 +106,7 @@ func Default() Config {
 		Data:            Data{MaxBroken: 0.01},
 		Encoder:         Encoder{Name: auto, DropPath: 0.1},
 		Views:           OpenViews(views.Paper()),
-		Loss:            Loss{Lambda: 0.02, Slices: 1024, Knots: 17, TMax: 3},
+		Loss:            Loss{Lambda: 0.02, Slices: 1024, Directions: "independent", ResampleEvery: 1, Test: "epps-pulley", Knots: 17, TMax: 3, Weight: "gaussian"},
 		Projector:       Projector{Hidden: []int{2048, 2048}, Dim: 16},
 		Optim:           Optim{LR: 5e-4, FinalLR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
 		Precision:       auto,

@@ -58,8 +58,12 @@ views.global.count: 0, expected at least 1
 loss.slices: 0, expected 1 or more
 loss.knots: 0, expected 2 or more
 loss.t_max: 0, expected a number above 0
+loss.resample_every: 0, expected 1 or more
 projector.dim: 0, expected 1 or more
 optim.eps: 0, expected a number above 0
+loss.directions: "", expected independent or orthogonal
+loss.test: "", expected epps-pulley, anderson-darling, cramer-von-mises, watson, shapiro-wilk, vcreg, jarque-bera, moments, entropy or nll
+loss.weight: "", expected gaussian or uniform
 precision: "", expected auto, fp32 or bf16
 device: "", expected auto, cpu, cuda or cuda:N
 out: "", expected a folder, or auto
@@ -141,11 +145,11 @@ func TestValidate(t *testing.T) {
 func TestNotNumbers(t *testing.T) {
 	nan := math.NaN()
 	c := Default()
-	c.Loss.Lambda, c.Loss.TMax, c.Encoder.DropPath = nan, nan, nan
+	c.Loss.Lambda, c.Loss.TMax, c.Loss.Clip, c.Encoder.DropPath = nan, nan, nan, nan
 	c.Optim = Optim{LR: nan, WeightDecay: Of(nan), FinalLR: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
 	err := c.Validate()
 	require.Error(t, err)
-	assert.Len(t, strings.Split(err.Error(), "\n"), 10)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 11)
 }
 
 // TestThreeMistakes: a file with mistakes of three kinds has all of them named, with what was meant.
@@ -184,7 +188,7 @@ views:
   solarize: {p: 0.1, threshold: 100}
   mean: [0.1]
   std: 0.2
-loss: {lambda: 0.05, slices: 256, knots: 9, t_max: 5, symmetric: true}
+loss: {lambda: 0.05, slices: 256, directions: orthogonal, resample_every: 4, test: watson, knots: 9, t_max: 5, symmetric: true, weight: uniform, clip: 0.5}
 projector: {hidden: [64], dim: 128}
 schedule: {batch_size: 32, steps: 1e5}
 optim: {lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 7, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}

@@ -132,6 +132,11 @@ func TestDifferences(t *testing.T) {
 		value, ok := other[f.Path]
 		switch {
 		case ok:
+		case f.Enum != nil:
+			value = f.Enum[1]
+			if value == f.String() {
+				value = f.Enum[0]
+			}
 		case f.IsBool():
 			value = map[string]string{"true": "false", "false": "true"}[f.String()]
 		case f.String() == "0":

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gojepa/gojepa/internal/fields"
 )
 
 // problems gathers what is wrong with a configuration.
@@ -49,6 +52,8 @@ func (c Config) Validate() error {
 	p.check(l.Slices >= 1, "loss.slices", l.Slices, "1 or more")
 	p.check(l.Knots >= 2, "loss.knots", l.Knots, "2 or more")
 	p.check(l.TMax > 0, "loss.t_max", l.TMax, "a number above 0")
+	p.check(l.ResampleEvery >= 1, "loss.resample_every", l.ResampleEvery, "1 or more")
+	p.check(l.Clip >= 0, "loss.clip", l.Clip, "0 or more")
 	for _, h := range c.Projector.Hidden {
 		p.check(h >= 1, "projector.hidden", h, "widths of 1 or more")
 	}
@@ -75,8 +80,12 @@ func (c Config) Validate() error {
 	p.check(o.Eps > 0, "optim.eps", o.Eps, "a number above 0")
 	p.check(!o.ClipNorm.On || o.ClipNorm.Norm > 0, "optim.clip_norm", o.ClipNorm, "a number above 0, or none")
 
-	p.check(c.Precision == auto || c.Precision == "fp32" || c.Precision == "bf16", "precision",
-		strconv.Quote(c.Precision), "auto, fp32 or bf16")
+	for _, f := range fields.Of(&c) {
+		if last := len(f.Enum) - 1; last > 0 {
+			expected := strings.Join(f.Enum[:last], ", ") + " or " + f.Enum[last]
+			p.check(slices.Contains(f.Enum, f.String()), f.Path, strconv.Quote(f.String()), expected)
+		}
+	}
 	p.check(devicePattern.MatchString(c.Device), "device", strconv.Quote(c.Device), "auto, cpu, cuda or cuda:N")
 	p.atLeast(1, "threads", c.Threads)
 	p.atLeast(1, "workers", c.Workers)

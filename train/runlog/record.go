@@ -20,10 +20,12 @@ type Step struct {
 	Prediction float64 // mean squared distance of the projections from their centre
 	SIGReg     float64 // the statistic, averaged over slices and views
 	SIGRegSE   float64 // its standard error over slices
-	LR         float64 // learning rate of this step
-	GradNorm   float64 // L2 norm of all gradients, before clipping
-	ImagesPerS float64 // images, not views, per second
-	Seconds    float64 // training time since the run began, over all its sessions
+	// SIGRegExpected is what SIGReg comes to on average where projections are standard Gaussian.
+	SIGRegExpected float64
+	LR             float64 // learning rate of this step
+	GradNorm       float64 // L2 norm of all gradients, before clipping
+	ImagesPerS     float64 // images, not views, per second
+	Seconds        float64 // training time since the run began, over all its sessions
 }
 
 // Eval is the record of one evaluation during or after training.
@@ -53,16 +55,17 @@ func (n *number) UnmarshalJSON(b []byte) error {
 
 // stepLine and evalLine are the two kinds of lines; anyLine tells them apart.
 type stepLine struct {
-	Step       int    `json:"step"`
-	Epoch      number `json:"epoch"`
-	Loss       number `json:"loss"`
-	Prediction number `json:"prediction"`
-	SIGReg     number `json:"sigreg"`
-	SIGRegSE   number `json:"sigreg_se"`
-	LR         number `json:"lr"`
-	GradNorm   number `json:"grad_norm"`
-	ImagesPerS number `json:"images_per_s"`
-	Seconds    number `json:"seconds"`
+	Step           int    `json:"step"`
+	Epoch          number `json:"epoch"`
+	Loss           number `json:"loss"`
+	Prediction     number `json:"prediction"`
+	SIGReg         number `json:"sigreg"`
+	SIGRegSE       number `json:"sigreg_se"`
+	SIGRegExpected number `json:"sigreg_expected"`
+	LR             number `json:"lr"`
+	GradNorm       number `json:"grad_norm"`
+	ImagesPerS     number `json:"images_per_s"`
+	Seconds        number `json:"seconds"`
 }
 
 type evalLine struct {
@@ -81,7 +84,7 @@ type anyLine struct {
 func (s Step) MarshalJSON() ([]byte, error) {
 	return json.Marshal(stepLine{
 		Step: s.Step, Epoch: number(s.Epoch), Loss: number(s.Loss), Prediction: number(s.Prediction),
-		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), LR: number(s.LR), GradNorm: number(s.GradNorm),
+		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), SIGRegExpected: number(s.SIGRegExpected), LR: number(s.LR), GradNorm: number(s.GradNorm),
 		ImagesPerS: number(s.ImagesPerS), Seconds: number(s.Seconds),
 	})
 }
@@ -90,7 +93,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 func (s *Step) UnmarshalJSON(b []byte) error {
 	l := stepLine{
 		Step: s.Step, Epoch: number(s.Epoch), Loss: number(s.Loss), Prediction: number(s.Prediction),
-		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), LR: number(s.LR), GradNorm: number(s.GradNorm),
+		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), SIGRegExpected: number(s.SIGRegExpected), LR: number(s.LR), GradNorm: number(s.GradNorm),
 		ImagesPerS: number(s.ImagesPerS), Seconds: number(s.Seconds),
 	}
 	if err := json.Unmarshal(b, &l); err != nil {
@@ -98,7 +101,7 @@ func (s *Step) UnmarshalJSON(b []byte) error {
 	}
 	*s = Step{
 		Step: l.Step, Epoch: float64(l.Epoch), Loss: float64(l.Loss), Prediction: float64(l.Prediction),
-		SIGReg: float64(l.SIGReg), SIGRegSE: float64(l.SIGRegSE), LR: float64(l.LR), GradNorm: float64(l.GradNorm),
+		SIGReg: float64(l.SIGReg), SIGRegSE: float64(l.SIGRegSE), SIGRegExpected: float64(l.SIGRegExpected), LR: float64(l.LR), GradNorm: float64(l.GradNorm),
 		ImagesPerS: float64(l.ImagesPerS), Seconds: float64(l.Seconds),
 	}
 	return nil
