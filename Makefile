@@ -7,6 +7,7 @@ GOTESTSUM     := 1.13.0
 PACKAGES   ?= ./...
 TEST_FLAGS ?= -timeout 30m
 DEMO_FLAGS ?=
+BENCH_FLAGS ?=
 
 TOOLS     := .cache/bin
 ENV       := . scripts/env.sh
@@ -17,7 +18,7 @@ install    = mkdir -p $(TOOLS) && GOBIN=$(CURDIR)/$(TOOLS)/tmp CGO_ENABLED=0 GOF
              mv $(TOOLS)/tmp/$(notdir $(firstword $(subst @, ,$(1)))) $@ && \
              rmdir $(TOOLS)/tmp
 
-.PHONY: help demo test lint bench parity check-python clean
+.PHONY: help demo test lint bench bench-sigreg parity check-python clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,8 +32,13 @@ test: $(test_bin) ## vet and test everything (TORCH=2.1.2 with another libtorch)
 lint: $(lint_bin) ## gofmt, vet, staticcheck and others (.golangci.yml)
 	@$(ENV) && $(lint_bin) run ./...
 
-bench: ## run the benchmarks
+bench: ## run the benchmarks, and SIGReg beside PyTorch
 	@$(ENV) && go test -run '^$$' -bench . -benchmem $(PACKAGES)
+	@$(MAKE) --no-print-directory bench-sigreg
+
+bench-sigreg: ## print the table of SIGReg beside PyTorch (BENCH_FLAGS="--rounds 1 --seconds 0.2" for a quick one)
+	@scripts/python/setup.sh
+	@$(ENV) && .venv/bin/python scripts/bench/sigreg.py $(BENCH_FLAGS)
 
 parity: ## print the certificate of 50 training steps beside PyTorch's
 	@$(ENV) && go test -count 1 -run '^TestParity' -v ./train

@@ -49,9 +49,13 @@ func Example_gotch() {
 			reg, _ := test.Mean(s, z, slices.At(s, torch.Float32, step, 4))
 			total := gotchbridge.Import(s, loss).MulScalar(1e-3).Add(reg)
 
-			optimiser.ZeroGrad()
+			if err := optimiser.ZeroGrad(); err != nil {
+				log.Fatal(err)
+			}
 			total.Backward()
-			optimiser.Step()
+			if err := optimiser.Step(); err != nil {
+				log.Fatal(err)
+			}
 			last = reg.Item()
 			if step == 0 {
 				first = last

@@ -106,10 +106,12 @@ func (e EppsPulley) sliced(s *torch.Scope, z, a torch.Tensor, want bool, ranks R
 	size := min(m, max(1, slabElements/(v*n)))
 	p := newPass(s, e, z.DType(), size*v, n, scale, want, ranks)
 	statistics = s.Empty(z.DType(), v, m)
+	var rows torch.Tensor // of the gradient
 	if want {
-		grad = s.Empty(z.DType(), v*n, k)
+		grad = s.Empty(z.DType(), v, n, k) // itself no view of another tensor, so that autograd may have its memory
+		rows = grad.Reshape(v*n, k)
 		if size < m {
-			grad.Zero_()
+			rows.Zero_()
 		}
 	}
 	for first := int64(0); first < m; first += size {
@@ -123,16 +125,13 @@ func (e EppsPulley) sliced(s *torch.Scope, z, a torch.Tensor, want bool, ranks R
 			if want {
 				g := angle.Reshape(count, v*n).T()
 				if size < m {
-					grad.AddmmTo(grad, g, directions)
+					rows.AddmmTo(rows, g, directions)
 				} else {
-					grad.MatmulTo(g, directions)
+					rows.MatmulTo(g, directions)
 				}
 			}
 			return torch.Tensor{}
 		})
-	}
-	if want {
-		grad = grad.Reshape(v, n, k)
 	}
 	return statistics, grad
 }

@@ -103,11 +103,15 @@ func Directions(s *torch.Scope, dtype torch.DType, seed, step uint64, k, m int) 
 	for j := range norm {
 		norm[j] = 1 / math.Sqrt(norm[j])
 	}
-	for i := range k {
-		row := a[i*m : (i+1)*m]
-		for j := range row {
-			row[j] *= norm[j]
+	if dtype == torch.Float32 { // the usual case, without a copy in between
+		unit := make([]float32, k*m)
+		for i, v := range a {
+			unit[i] = float32(v * norm[i%m])
 		}
+		return s.FromFloat32(unit, int64(k), int64(m))
+	}
+	for i := range a {
+		a[i] *= norm[i%m]
 	}
 	return s.FromFloat64(a, int64(k), int64(m)).To(dtype)
 }

@@ -7,7 +7,7 @@ measures every shape in a process of its own, so that the memory is that of the 
 process at its peak, beyond the embeddings and the directions.
 
     make bench-sigreg
-    .venv/bin/python scripts/bench/sigreg.py --rounds 3 --seconds 1
+    make bench-sigreg BENCH_FLAGS="--rounds 3 --seconds 1"
 """
 
 import argparse
@@ -21,7 +21,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Views, samples, width, slices; and the ratios to reach against eager and compiled.
+# Views, samples, width, slices, as in sigreg's BenchmarkMean.
 SHAPES = [(1, 128, 64, 256), (1, 512, 64, 1024), (1, 2048, 128, 1024), (1, 4096, 512, 1024), (6, 64, 64, 1024)]
 
 
@@ -148,7 +148,7 @@ def main(args):
         print(f"{args.threads} threads; the least of {args.rounds} rounds of {args.seconds:g} s\n")
         print("| V, N, K, M | gojepa | PyTorch eager | PyTorch compiled | drawing the directions: gojepa | PyTorch |")
         print("| --- | --- | --- | --- | --- | --- |")
-        for shape in SHAPES:
+        for shape in SHAPES[: args.shapes]:
             name = "V={}/N={}/K={}/M={}".format(*shape)
             go = Go(binary, "BenchmarkMean/" + name)
             eager, compiled = (Python(kind, shape, args.threads) for kind in ("eager", "compiled"))
@@ -167,6 +167,7 @@ if __name__ == "__main__":
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--seconds", type=float, default=2, help="of each measurement in a round")
     p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--shapes", type=int, help="only the first so many")
     p.add_argument("--worker", help=argparse.SUPPRESS)
     p.add_argument("--shape", help=argparse.SUPPRESS)
     o = p.parse_args()
