@@ -12,15 +12,6 @@
 #include <atomic>
 #include <cstring>
 
-// Older versions of libtorch do not tell whether a graph stays after a backward. Where they do, their function is
-// preferred to this template. (Not in the nameless namespace below, where it would hide theirs.)
-namespace gojepa_compat {
-template <typename... None>
-bool get_current_graph_task_keep_graph(None...) {
-  return true;
-}
-}  // namespace gojepa_compat
-
 namespace {
 
 at::Tensor &ref(void *t) { return *static_cast<at::Tensor *>(t); }
@@ -37,12 +28,6 @@ char *guarded(F f) {
   }
 }
 
-bool keeps_graph() {
-  using namespace torch::autograd;
-  using namespace gojepa_compat;
-  return get_current_graph_task_keep_graph();
-}
-
 // A value with a gradient that is known already. A backward that frees the graph may have the gradient's memory.
 struct WithGradient : torch::autograd::Function<WithGradient> {
   static at::Tensor forward(torch::autograd::AutogradContext *ctx, const at::Tensor &, const at::Tensor &value,
@@ -56,7 +41,7 @@ struct WithGradient : torch::autograd::Function<WithGradient> {
     auto saved = ctx->saved_data.find("grad");
     TORCH_CHECK(saved != ctx->saved_data.end(), "backward through a graph that an earlier backward has freed");
     at::Tensor grad = saved->second.toTensor();
-    if (!keeps_graph()) {
+    if (!torch::autograd::get_current_graph_task_keep_graph()) {
       ctx->saved_data.erase(saved);
       if (grad.use_count() == 1 && grad.storage().use_count() == 1) {
         return {grad.mul_(upstream[0]), at::Tensor(), at::Tensor()};
@@ -120,6 +105,16 @@ char *gojepa_set_data(void *self, void *data) {
 
 char *gojepa_set_grad(void *self, void *grad) {
   return guarded([&] { ref(self).mutable_grad() = grad ? ref(grad) : at::Tensor(); });
+}
+
+char *gojepa_memory(void **out, void *self, int write) {
+  return guarded([&] {
+    at::Tensor &t = ref(self);
+    *out = nullptr;
+    if (!t.device().is_cpu() || t.layout() != at::kStrided || !t.is_contiguous() || t.is_conj() || t.is_neg()) return;
+    if (write) t.unsafeGetTensorImpl()->bump_version();
+    *out = t.data_ptr();
+  });
 }
 
 void *gojepa_scalar_new(void) { return new at::Scalar(0.0); }
