@@ -1,75 +1,35 @@
 package sigreg_test
 
 import (
-	"errors"
-	"math"
-	"strings"
 	"testing"
 
 	"github.com/gojepa/gojepa/sigreg"
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
-	"github.com/gojepa/gojepa/torch/torchtest"
 )
 
-// input reads tensors from fuzzed bytes; what is missing reads as 0.
-type input []byte
-
-func (in *input) byte() byte {
-	if len(*in) == 0 {
-		return 0
-	}
-	b := (*in)[0]
-	*in = (*in)[1:]
-	return b
-}
-
-var dtypes = []torch.DType{torch.Float32, torch.Float64, torch.BFloat16, torch.Float16, torch.Int64, torch.Bool}
-
-// special are values that embeddings may have beside ordinary ones.
-var special = []float64{0, math.Copysign(0, -1), 1e-45, 1e4, -1e4, 3e38, -3e38, 1e300, math.Inf(1), math.Inf(-1), math.NaN()}
-
-// tensor has up to four dimensions, of a size that is mostly right, and any type, layout and values.
-func (in *input) tensor(s *torch.Scope, likely ...int64) torch.Tensor {
+// tensor reads one that has mostly the likely shape and a type that is taken.
+func tensor(in *testkit.Bytes, s *torch.Scope, likely ...int64) torch.Tensor {
 	dtype := torch.Float32
-	if b := in.byte(); b >= 128 {
-		dtype = dtypes[int(b)%len(dtypes)]
+	if in.Byte() >= 128 {
+		dtype = in.DType()
 	}
 	shape := append([]int64(nil), likely...)
-	switch b := in.byte(); {
+	switch b := in.Byte(); {
 	case b < 160:
 	case b < 200:
-		shape[int(b)%len(shape)] = int64(in.byte() % 4)
+		shape[int(b)%len(shape)] = int64(in.Byte() % 4)
 	case b < 230:
 		shape = shape[1:]
 	default:
 		shape = append(shape, int64(b%3))
 	}
-	layout := in.byte()
-	numel := int64(1)
-	for _, n := range shape {
-		numel *= n
+	layout := byte(0)
+	if b := in.Byte(); b >= 128 {
+		layout = b
 	}
-	v := make([]float64, numel)
-	for i := range v {
-		b := in.byte()
-		v[i] = (float64(b) - 144) / 32
-		if int(b) < len(special) {
-			v[i] = special[b]
-		}
-	}
-	x := s.FromFloat64(v, shape...).To(dtype)
-	if d := int64(len(shape)); d >= 2 && layout >= 128 {
-		switch layout % 3 {
-		case 0:
-			x = x.Transpose(-1, -2).Contiguous().Transpose(-1, -2)
-		case 1:
-			x = torch.Cat([]torch.Tensor{x, x}, d-1).Narrow(d-1, 0, shape[d-1])
-		case 2:
-			x = x.Narrow(0, 0, min(1, shape[0])).Expand(shape...)
-		}
-	}
-	return x
+	return in.Filled(s, dtype, layout, shape...)
 }
 
 // FuzzSliced: whatever embeddings and directions are, a test takes them or panics with a word of its own. What it takes
@@ -82,31 +42,13 @@ func FuzzSliced(f *testing.F) {
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in := input(b)
+		in := testkit.Bytes(b)
 		tests := []sigreg.Test{sigreg.Default(), sigreg.Paper(), univariate.AndersonDarling{}, univariate.VCReg{}, sigreg.EppsPulley{Knots: 2, TMax: 0.5, Weight: sigreg.Uniform}}
-		sliced := sigreg.Sliced{Test: tests[int(in.byte())%len(tests)], Reduction: sigreg.Reduction(in.byte() % 3), Clip: float64(in.byte()%4) / 4}
-		n, k, m := int64(in.byte()%70)+1, int64(in.byte()%6)+1, int64(in.byte()%9)+1
-		th := torchtest.Thread(t)
-		defer func() {
-			p := recover()
-			if p == nil {
-				return
-			}
-			expected, ok := p.(*torch.Panic)
-			if !ok {
-				panic(p)
-			}
-			message, _ := expected.Value.(string)
-			if !strings.HasPrefix(message, "sigreg: ") && !strings.HasPrefix(message, "univariate: ") {
-				t.Fatalf("%+v: panic %v\n%s", sliced, expected.Value, expected.Stack)
-			}
-		}()
-		err := th.Do(t.Context(), func(s *torch.Scope) {
-			check(t, s, sliced, in.tensor(s, 2, n, k), in.tensor(s, k, m))
-		})
-		if failed := new(torch.Error); errors.As(err, &failed) {
-			t.Fatalf("%+v: %v", sliced, err)
-		}
+		sliced := sigreg.Sliced{Test: tests[int(in.Byte())%len(tests)], Reduction: sigreg.Reduction(in.Byte() % 3), Clip: float64(in.Byte()%4) / 4}
+		n, k, m := int64(in.Byte()%70)+1, int64(in.Byte()%6)+1, int64(in.Byte()%9)+1
+		testkit.Survives(t, sliced, func(s *torch.Scope) {
+			check(t, s, sliced, tensor(&in, s, 2, n, k), tensor(&in, s, k, m))
+		}, "sigreg: ", "univariate: ")
 	})
 }
 

@@ -7,20 +7,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/multivariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
-
-// gradient returns the statistics of x, and the gradient by x of their sum weighted by 1, 2, 3 …, so that a gradient that
-// lands in another view is noticed.
-func gradient(s *torch.Scope, c tester, x torch.Tensor) (statistics, grad torch.Tensor) {
-	x = x.Detach().SetRequiresGrad(true)
-	statistics = c.Statistic(s, x)
-	weights := s.Arange(statistics.Numel()).To(statistics.DType()).AddScalar(1)
-	statistics.Reshape(-1).Mul(weights).Sum().Backward()
-	return statistics, x.Grad()
-}
 
 // TestAgainstReference takes many numbers of samples and dimensions, from the fewest that a test allows, far from the
 // Gaussian too.
@@ -32,7 +23,7 @@ func TestAgainstReference(t *testing.T) {
 					continue // as many residuals at equal distances, whatever the samples
 				}
 				for _, at := range [][2]float64{{0, 1}, {0.3, 1.2}, {-1, 0.2}} {
-					v := inputs(uint64(n), n, k, at[0], at[1])
+					v := testkit.Inputs(uint64(n), n, k, at[0], at[1])
 					want := []float64{c.reference(rows(v, k))}
 					got := c.test.Statistic(s, s.FromFloat64(v, n, k)).Float64s()
 					torchtest.Close(t, want, got, 1e-9, 1e-11, n, " samples of ", k, " at ", at)
@@ -46,7 +37,7 @@ func TestAgainstReference(t *testing.T) {
 func TestManySamples(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
 		const n, k = 600, 2
-		v := inputs(21, n, k, 0.1, 1.1)
+		v := testkit.Inputs(21, n, k, 0.1, 1.1)
 		got := c.test.Statistic(s, s.FromFloat64(v, n, k)).Float64s()
 		torchtest.Close(t, []float64{c.reference(rows(v, k))}, got, 1e-9, 1e-11)
 	})
@@ -54,36 +45,17 @@ func TestManySamples(t *testing.T) {
 
 func TestFiniteDifferences(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		const v, n, k, h = 2, 7, 3, 1e-6
-		at := inputs(5, v*n, k, 0.1, 1.2)
-		sum := func(at []float64) float64 {
-			var sum float64
-			for i, v := range c.test.Statistic(s, s.FromFloat64(at, v, n, k)).Float64s() {
-				sum += float64(i+1) * v
-			}
-			return sum
-		}
-		var want []float64
-		for i, x := range at {
-			at[i] = x + h
-			up := sum(at)
-			at[i] = x - h
-			want = append(want, (up-sum(at))/(2*h))
-			at[i] = x
-		}
-		_, grad := gradient(s, c.test, s.FromFloat64(at, v, n, k))
-		torchtest.Close(t, want, grad.Float64s(), 1e-6, 1e-9)
-		assert.Greater(t, grad.Norm().Item(), 1e-3, "a gradient to compare")
+		testkit.FiniteDifferences(t, s, c.test, testkit.Inputs(5, 2*7, 3, 0.1, 1.2), 1e-6, 2, 7, 3)
 	})
 }
 
 // TestDescent follows the gradient from samples that a test can tell from a Gaussian, which must lower its statistic.
 func TestDescent(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(6, 40, 5, 0.5, 1.5), 40, 5)
+		x := s.FromFloat64(testkit.Inputs(6, 40, 5, 0.5, 1.5), 40, 5)
 		first := c.test.Statistic(s, x).Item()
 		for range 20 {
-			_, grad := gradient(s, c.test, x)
+			_, grad := testkit.Gradient(s, c.test, x)
 			x = x.Sub(grad.MulScalar(0.02 / grad.Abs().Max().Item()))
 		}
 		assert.Less(t, c.test.Statistic(s, x).Item(), first-0.01*math.Abs(first))
@@ -91,23 +63,16 @@ func TestDescent(t *testing.T) {
 }
 
 func TestOrderOfSamples(t *testing.T) {
-	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(7, 10, 4, 0, 1), 10, 4)
-		order := s.FromInt64([]int64{3, 1, 4, 0, 5, 8, 2, 6, 7, 9}, 10)
-		want, grad := gradient(s, c.test, x)
-		got, moved := gradient(s, c.test, x.IndexSelect(0, order))
-		torchtest.Close(t, want.Float64s(), got.Float64s(), 1e-12, 1e-12)
-		torchtest.Close(t, grad.IndexSelect(0, order).Float64s(), moved.Float64s(), 1e-11, 1e-12)
-	})
+	each(t, func(t *testing.T, c facts, s *torch.Scope) { testkit.OrderOfSamples(t, s, c.test) })
 }
 
 // TestRotation: no test has a direction of its own.
 func TestRotation(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(8, 20, 4, 0.2, 1.1), 20, 4)
+		x := s.FromFloat64(testkit.Inputs(8, 20, 4, 0.2, 1.1), 20, 4)
 		rotation, _ := s.FromFloat64(torchtest.Values(1, 16), 4, 4).QR()
-		want, grad := gradient(s, c.test, x)
-		got, turned := gradient(s, c.test, x.Matmul(rotation))
+		want, grad := testkit.Gradient(s, c.test, x)
+		got, turned := testkit.Gradient(s, c.test, x.Matmul(rotation))
 		torchtest.Close(t, want.Float64s(), got.Float64s(), 1e-11, 1e-11)
 		torchtest.Close(t, grad.Matmul(rotation).Float64s(), turned.Float64s(), 1e-10, 1e-12)
 	})
@@ -143,7 +108,7 @@ func TestAffineMaps(t *testing.T) {
 
 func TestViewByView(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(9, 6*8, 5, 0, 1.4), 2, 3, 8, 5)
+		x := s.FromFloat64(testkit.Inputs(9, 6*8, 5, 0, 1.4), 2, 3, 8, 5)
 		all := c.test.Statistic(s, x)
 		assert.Equal(t, []int64{2, 3}, all.Shape())
 		for i := range int64(2) {
@@ -162,19 +127,14 @@ func TestViewByView(t *testing.T) {
 
 func TestStrides(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		wide := s.FromFloat64(inputs(10, 12, 9, 0, 1), 12, 9)
+		wide := s.FromFloat64(testkit.Inputs(10, 12, 9, 0, 1), 12, 9)
 		for name, x := range map[string]torch.Tensor{
 			"transposed": wide.Narrow(0, 0, 5).T(),
 			"narrowed":   wide.Narrow(1, 2, 4),
 			"every view": wide.Reshape(2, 6, 9).Transpose(0, 1).Transpose(1, 2),
 			"expanded":   wide.Narrow(1, 0, 3).Unsqueeze(0).Expand(2, -1, -1),
 		} {
-			want, wantGrad := gradient(s, c.test, x.Contiguous())
-			leaf := x.Detach().SetRequiresGrad(true)
-			got := c.test.Statistic(s, leaf)
-			got.Reshape(-1).Mul(s.Arange(got.Numel()).To(torch.Float64).AddScalar(1)).Sum().Backward()
-			torchtest.Close(t, want.Float64s(), got.Float64s(), 1e-13, 1e-13, name)
-			torchtest.Close(t, wantGrad.Float64s(), leaf.Grad().Float64s(), 1e-12, 1e-12, name)
+			testkit.Strides(t, s, c.test, x, name)
 		}
 	})
 }
@@ -188,11 +148,11 @@ func TestFloat32(t *testing.T) {
 			loc, scale float64
 		}{{64, 4, 0, 1}, {1000, 4, 0, 1}, {1000, 32, 0, 1}, {1500, 8, 0, 1}, {64, 4, -1, 2}, {64, 4, 0, 0.5}, {64, 4, 0, 0.01}, {64, 4, 0, 30}, {64, 4, 1000, 1}} {
 			x := s.Randn(rand.New(rand.NewPCG(uint64(at.n), 1)), torch.Float64, at.n, at.k).MulScalar(at.scale).AddScalar(at.loc).To(torch.Float32)
-			want, wantGrad := gradient(s, c.test, x.To(torch.Float64))
+			want, wantGrad := testkit.Gradient(s, c.test, x.To(torch.Float64))
 			if math.Abs(want.Item()) > 1e30 {
 				continue // see TestFarOut
 			}
-			got, grad := gradient(s, c.test, x)
+			got, grad := testkit.Gradient(s, c.test, x)
 			assert.Equal(t, torch.Float32, got.DType())
 			// COMB subtracts 1 from a mean, and where that leaves next to nothing, next to no digits.
 			floor, gradFloor := 0.0, 1e-30
@@ -209,9 +169,9 @@ func TestFloat32(t *testing.T) {
 func Test16Bit(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
 		for _, dtype := range []torch.DType{torch.BFloat16, torch.Float16} {
-			x := s.FromFloat64(inputs(12, 50, 3, 0, 1), 50, 3).To(dtype)
-			want, wantGrad := gradient(s, c.test, x.To(torch.Float32))
-			got, grad := gradient(s, c.test, x)
+			x := s.FromFloat64(testkit.Inputs(12, 50, 3, 0, 1), 50, 3).To(dtype)
+			want, wantGrad := testkit.Gradient(s, c.test, x.To(torch.Float32))
+			got, grad := testkit.Gradient(s, c.test, x)
 			assert.Equal(t, torch.Float32, got.DType())
 			assert.Equal(t, want.Float64s(), got.Float64s())
 			assert.Equal(t, dtype, grad.DType())
@@ -223,10 +183,10 @@ func Test16Bit(t *testing.T) {
 // TestAutocast: the matrix products are not cast to 16 bits.
 func TestAutocast(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(16, 30, 3, 0.1, 1), 30, 3).To(torch.Float32)
-		want, wantGrad := gradient(s, c.test, x)
+		x := s.FromFloat64(testkit.Inputs(16, 30, 3, 0.1, 1), 30, 3).To(torch.Float32)
+		want, wantGrad := testkit.Gradient(s, c.test, x)
 		s.Autocast(torch.BFloat16, func() {
-			got, grad := gradient(s, c.test, x)
+			got, grad := testkit.Gradient(s, c.test, x)
 			assert.Equal(t, want.Float64s(), got.Float64s())
 			assert.Equal(t, wantGrad.Float64s(), grad.Float64s())
 		})
@@ -239,12 +199,12 @@ func TestCollapsed(t *testing.T) {
 		for _, dtype := range []torch.DType{torch.Float32, torch.Float64} {
 			for _, at := range []float64{0, 0.1, -3} {
 				for _, spread := range []float64{0, 1e-30, 1e-7, 1e-3} {
-					x := s.FromFloat64(inputs(13, 9, 3, at, spread), 9, 3).To(dtype)
-					v, grad := gradient(s, c.test, x)
+					x := s.FromFloat64(testkit.Inputs(13, 9, 3, at, spread), 9, 3).To(dtype)
+					v, grad := testkit.Gradient(s, c.test, x)
 					assert.True(t, v.AllFinite() && grad.AllFinite(), "%s: %g ± %g: %v, gradient %v", dtype, at, spread, v.Float64s(), grad.Float64s())
 				}
 			}
-			equal, grad := gradient(s, c.test, s.Full(dtype, 0.25, 9, 3))
+			equal, grad := testkit.Gradient(s, c.test, s.Full(dtype, 0.25, 9, 3))
 			if c.invariant {
 				assert.Zero(t, grad.Norm().Item(), "a shift of all, which residuals do not see")
 				zero := make([]float64, 9*3)
@@ -300,7 +260,7 @@ func TestFarOut(t *testing.T) {
 		for _, dtype := range []torch.DType{torch.Float32, torch.Float64} {
 			for _, at := range []float64{0, 20, 1e4, -1e4} {
 				for _, spread := range []float64{0, 1, 100, 5e3} {
-					x := s.FromFloat64(inputs(17, 9, 3, at, spread), 9, 3).To(dtype).SetRequiresGrad(true)
+					x := s.FromFloat64(testkit.Inputs(17, 9, 3, at, spread), 9, 3).To(dtype).SetRequiresGrad(true)
 					v := c.test.Statistic(s, x)
 					v.Backward()
 					assert.True(t, x.Grad().AllFinite(), "%s: %g ± %g: gradient %v", dtype, at, spread, x.Grad().Float64s())
@@ -321,9 +281,9 @@ func TestFarOut(t *testing.T) {
 
 func TestNaN(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(14, 3*8, 3, 0, 1), 3, 8, 3)
+		x := s.FromFloat64(testkit.Inputs(14, 3*8, 3, 0, 1), 3, 8, 3)
 		x.Select(0, 1).Narrow(0, 4, 1).Narrow(1, 2, 1).Fill_(math.NaN())
-		v, grad := gradient(s, c.test, x)
+		v, grad := testkit.Gradient(s, c.test, x)
 		got := v.Float64s()
 		assert.True(t, math.IsNaN(got[1]), "NaN in gives NaN out")
 		for _, view := range []int64{0, 2} {
@@ -335,7 +295,7 @@ func TestNaN(t *testing.T) {
 
 func TestNoGradient(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(15, 8, 3, 0, 1), 8, 3)
+		x := s.FromFloat64(testkit.Inputs(15, 8, 3, 0, 1), 8, 3)
 		want := c.test.Statistic(s, x)
 		assert.False(t, want.RequiresGrad())
 		x.SetRequiresGrad(true)

@@ -1,52 +1,19 @@
 package multivariate_test
 
 import (
-	"encoding/binary"
-	"errors"
 	"math"
-	"strings"
 	"testing"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/multivariate"
 	"github.com/gojepa/gojepa/torch"
-	"github.com/gojepa/gojepa/torch/torchtest"
 )
 
-// values that samples are drawn from besides the fuzzer's own numbers.
-var special = []float64{0, math.Copysign(0, -1), 1, -1, 1e-45, -1e-30, 1e4, -1e4, 3e38, -3e38, 1e300, math.Inf(1), math.Inf(-1), math.NaN()}
-
-// input reads a test, with options that may be out of range, and a tensor from fuzzed bytes; what is missing reads as 0.
-type input []byte
-
-func (in *input) byte() byte {
-	if len(*in) == 0 {
-		return 0
-	}
-	b := (*in)[0]
-	*in = (*in)[1:]
-	return b
-}
-
-func (in *input) bool() bool { return in.byte()%2 == 1 }
-
-func (in *input) value() float64 {
-	switch b := in.byte(); {
-	case b < 24:
-		return special[int(b)%len(special)]
-	case b < 32 && len(*in) >= 8:
-		v := math.Float64frombits(binary.LittleEndian.Uint64(*in))
-		*in = (*in)[8:]
-		return v
-	default:
-		return (float64(b) - 144) / 32 // −3.5 to 3.5, with ties
-	}
-}
-
-// bandwidth is mostly one that is allowed.
-func (in *input) bandwidth() float64 {
-	switch b := in.byte(); {
+// someBandwidth is mostly one that is allowed.
+func someBandwidth(in *testkit.Bytes) float64 {
+	switch b := in.Byte(); {
 	case b < 8:
-		return in.value()
+		return in.Value()
 	case b < 64:
 		return 0
 	default:
@@ -54,46 +21,18 @@ func (in *input) bandwidth() float64 {
 	}
 }
 
-func (in *input) test() tester {
-	switch in.byte() % 4 {
+// options reads a test, with options that may be out of range.
+func options(in *testkit.Bytes) testkit.Tester {
+	switch in.Byte() % 4 {
 	case 0:
-		return multivariate.BHEP{Beta: in.bandwidth(), Standardise: in.bool()}
+		return multivariate.BHEP{Beta: someBandwidth(in), Standardise: in.Bool()}
 	case 1:
-		return multivariate.HenzeZirkler{Standardise: in.bool()}
+		return multivariate.HenzeZirkler{Standardise: in.Bool()}
 	case 2:
-		return multivariate.HenzeVisagie{Gamma: in.bandwidth(), Log: in.bool(), Standardise: in.bool()}
+		return multivariate.HenzeVisagie{Gamma: someBandwidth(in), Log: in.Bool(), Standardise: in.Bool()}
 	default:
-		return multivariate.COMB{Gamma: in.bandwidth(), Signed: in.bool(), Standardise: in.bool()}
+		return multivariate.COMB{Gamma: someBandwidth(in), Signed: in.Bool(), Standardise: in.Bool()}
 	}
-}
-
-func (in *input) tensor(s *torch.Scope) torch.Tensor {
-	dtypes := []torch.DType{torch.Float32, torch.Float64, torch.BFloat16, torch.Float16, torch.Int64, torch.Bool, torch.Uint8}
-	dtype := dtypes[int(in.byte())%len(dtypes)]
-	layout := in.byte() % 4
-	shape := make([]int64, in.byte()%5)
-	numel := int64(1)
-	for i := range shape {
-		shape[i] = int64(in.byte() % 12)
-		numel *= shape[i]
-	}
-	v := make([]float64, numel)
-	for i := range v {
-		v[i] = in.value()
-	}
-	x := s.FromFloat64(v, shape...).To(dtype)
-	if len(shape) < 2 {
-		return x
-	}
-	switch d := int64(len(shape)); layout {
-	case 1:
-		return x.Transpose(-1, -2)
-	case 2:
-		return x.Narrow(d-1, shape[d-1]/2, shape[d-1]-shape[d-1]/2)
-	case 3:
-		return x.Unsqueeze(0).Expand(append([]int64{3}, shape...)...)
-	}
-	return x
 }
 
 // FuzzStatistic: whatever a tensor is, a test takes it or panics with a word of its own; what it takes has the shape and
@@ -109,28 +48,13 @@ func FuzzStatistic(f *testing.F) {
 		f.Add([]byte{test})
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in := input(b)
-		test := in.test()
-		th := torchtest.Thread(t)
-		defer func() {
-			if p := recover(); p != nil {
-				expected, ok := p.(*torch.Panic)
-				if !ok {
-					panic(p)
-				}
-				if message, ok := expected.Value.(string); !ok || !strings.HasPrefix(message, "multivariate: "+typeName(test)+": ") {
-					t.Fatalf("%#v: panic %v\n%s", test, expected.Value, expected.Stack)
-				}
-			}
-		}()
-		err := th.Do(t.Context(), func(s *torch.Scope) { check(t, s, test, in.tensor(s)) })
-		if failed := new(torch.Error); errors.As(err, &failed) {
-			t.Fatalf("%#v: %v", test, err)
-		}
+		in := testkit.Bytes(b)
+		test := options(&in)
+		testkit.Survives(t, test, func(s *torch.Scope) { check(t, s, test, in.Tensor(s)) }, testkit.Prefix(test))
 	})
 }
 
-func check(t *testing.T, s *torch.Scope, test tester, x torch.Tensor) {
+func check(t *testing.T, s *torch.Scope, test testkit.Tester, x torch.Tensor) {
 	if x.DType().IsFloat() {
 		x = x.Detach().SetRequiresGrad(true)
 	}

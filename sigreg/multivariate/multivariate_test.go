@@ -3,13 +3,13 @@ package multivariate_test
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/multivariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -17,14 +17,10 @@ import (
 
 func TestMain(m *testing.M) { torchtest.Main(m) }
 
-type tester interface {
-	Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor
-}
-
 // facts is what is known of a test beside its values.
 type facts struct {
 	name      string // as in the golden file
-	test      tester
+	test      testkit.Tester
 	reference reference // of one view
 	invariant bool      // the same for all affine maps of x
 }
@@ -72,15 +68,6 @@ func goldens(t *testing.T) (g golden) {
 	return g
 }
 
-// inputs are samples [n, k] that are not quite Gaussian, to about ±3 before loc and scale, and distinct.
-func inputs(seed uint64, n, k int64, loc, scale float64) []float64 {
-	v := torchtest.Values(seed, int(n*k))
-	for i, u := range v {
-		v[i] = loc + scale*(0.6*u+0.25*u*u*u/math.Sqrt(3))
-	}
-	return v
-}
-
 // rows are the samples of a view.
 func rows(v []float64, k int64) (x [][]float64) {
 	for i := int64(0); i < int64(len(v)); i += k {
@@ -94,7 +81,7 @@ func TestAgainstScipy(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
 		integrals := 0
 		for _, k := range g.Cases {
-			got := c.test.Statistic(s, s.FromFloat64(inputs(k.Seed, k.N, k.K, k.Loc, k.Scale), k.N, k.K))
+			got := c.test.Statistic(s, s.FromFloat64(testkit.Inputs(k.Seed, k.N, k.K, k.Loc, k.Scale), k.N, k.K))
 			require.Contains(t, k.Statistics, c.name)
 			assert.Equal(t, []int64{}, got.Shape())
 			torchtest.Close(t, []float64{k.Statistics[c.name]}, got.Float64s(), 1e-9, 1e-13, fmt.Sprintf("%d samples, seed %d", k.N, k.Seed))

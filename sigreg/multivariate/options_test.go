@@ -7,26 +7,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/multivariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
-
-// panics asserts that the test panics with the message for the x that f makes.
-func panics(t *testing.T, message string, c tester, f func(s *torch.Scope) torch.Tensor) {
-	t.Helper()
-	th := torchtest.Thread(t)
-	defer func() {
-		t.Helper()
-		p, ok := recover().(*torch.Panic)
-		if assert.True(t, ok, "no panic, expected %q", message) {
-			assert.Equal(t, "multivariate: "+typeName(c)+": "+message, p.Value)
-		}
-	}()
-	_ = th.Do(t.Context(), func(s *torch.Scope) { c.Statistic(s, f(s)) })
-}
-
-func typeName(c tester) string { return fmt.Sprintf("%T", c)[len("multivariate."):] }
 
 func TestBadInput(t *testing.T) {
 	for _, c := range all {
@@ -46,7 +31,7 @@ func TestBadInput(t *testing.T) {
 				"x is int64, expected a floating-point type":       func(s *torch.Scope) torch.Tensor { return s.Arange(6).Reshape(3, 2) },
 				"x is bool, expected a floating-point type":        func(s *torch.Scope) torch.Tensor { return s.Zeros(torch.Bool, 8, 2) },
 			} {
-				panics(t, message, c.test, x)
+				testkit.Panics(t, message, c.test, x)
 			}
 		})
 	}
@@ -55,7 +40,7 @@ func TestBadInput(t *testing.T) {
 func TestOptions(t *testing.T) {
 	for _, c := range []struct {
 		test interface {
-			tester
+			testkit.Tester
 			Validate() error
 		}
 		message string // "" if the options are in range
@@ -78,7 +63,7 @@ func TestOptions(t *testing.T) {
 			continue
 		}
 		assert.EqualError(t, c.test.Validate(), c.message)
-		panics(t, c.message, c.test, func(s *torch.Scope) torch.Tensor { return s.Ones(torch.Float32, 8, 2) })
+		testkit.Panics(t, c.message, c.test, func(s *torch.Scope) torch.Tensor { return s.Ones(torch.Float32, 8, 2) })
 	}
 }
 
@@ -86,7 +71,7 @@ func TestOptions(t *testing.T) {
 func TestPublishedValues(t *testing.T) {
 	torchtest.Do(t, func(s *torch.Scope) {
 		const n, k = 12, 3
-		v := inputs(20, n, k, 0.1, 1.1)
+		v := testkit.Inputs(20, n, k, 0.1, 1.1)
 		x, view := s.FromFloat64(v, n, k), rows(v, k)
 		for _, gamma := range []float64{0.1, 1} {
 			torchtest.Close(t, []float64{comb(fixed(gamma))(view)}, multivariate.COMB{Gamma: gamma, Signed: true}.Statistic(s, x).Float64s(), 1e-10, 0)

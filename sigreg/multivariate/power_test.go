@@ -3,11 +3,11 @@ package multivariate_test
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/multivariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -71,23 +71,6 @@ func draw(s *torch.Scope, f sampler, seed uint64, count, n, k int) torch.Tensor 
 	return s.FromFloat64(v, int64(count), int64(n), int64(k)).To(torch.Float32)
 }
 
-// critical is the value that a share alpha of the statistics exceeds.
-func critical(v []float64, alpha float64) float64 {
-	v = slices.Clone(v)
-	slices.Sort(v)
-	return v[int(float64(len(v))*(1-alpha))]
-}
-
-func exceeding(v []float64, limit float64) float64 {
-	n := 0
-	for _, v := range v {
-		if v > limit {
-			n++
-		}
-	}
-	return float64(n) / float64(len(v))
-}
-
 // powers are the shares of views in which a test at the level 5 % sees each alternative, in 4 and in 16 dimensions. The
 // package's comment quotes them. HenzeVisagie's logarithm sees what it sees, and a signed COMB is no test of one side.
 var powers = map[string][2][]float64{
@@ -117,13 +100,13 @@ func TestPower(t *testing.T) {
 				if _, ok := powers[c.name]; !ok {
 					continue
 				}
-				limit := critical(c.test.Statistic(s, null).Float64s(), 0.05)
+				limit := testkit.Critical(c.test.Statistic(s, null).Float64s(), 0.05)
 				var got []float64
 				for _, x := range others {
-					got = append(got, exceeding(c.test.Statistic(s, x).Float64s(), limit))
+					got = append(got, testkit.Exceeding(c.test.Statistic(s, x).Float64s(), limit))
 				}
 				// The critical value and the rejections are both estimated: five standard errors of their difference.
-				errorI := exceeding(c.test.Statistic(s, fresh).Float64s(), limit)
+				errorI := testkit.Exceeding(c.test.Statistic(s, fresh).Float64s(), limit)
 				assert.InDelta(t, 0.05, errorI, 5*math.Sqrt(2*0.05*0.95/repeats), "%s: type-I error", c.name)
 				if assert.Len(t, powers[c.name][i], len(got), c.name) {
 					assert.InDeltaSlice(t, powers[c.name][i], got, 0.02, "%s: power", c.name)
@@ -139,7 +122,7 @@ func TestExpectations(t *testing.T) {
 		const n, k = 5, 3
 		x := draw(s, gaussian, 9, 40_000, n, k)
 		for _, c := range []struct {
-			test     tester
+			test     testkit.Tester
 			expected float64
 		}{
 			{multivariate.BHEP{}, 1 - math.Pow(1+8./k, -k/2.)},

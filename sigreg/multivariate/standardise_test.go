@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
@@ -18,7 +19,7 @@ func TestRankDeficient(t *testing.T) {
 			return
 		}
 		const n, k, rank = 50, 5, 2
-		full := s.FromFloat64(inputs(18, n, rank, 0.3, 1), n, rank)
+		full := s.FromFloat64(testkit.Inputs(18, n, rank, 0.3, 1), n, rank)
 		into := s.FromFloat64(torchtest.Values(2, rank*k), rank, k)
 		// Residuals in two dimensions, by the inverse root of their covariance.
 		d := full.Sub(full.MeanDim(0, true))
@@ -29,7 +30,7 @@ func TestRankDeficient(t *testing.T) {
 		for dtype, tol := range map[torch.DType]float64{torch.Float64: 1e-9, torch.Float32: 1e-5} {
 			for _, shift := range []float64{0, 100} {
 				x := full.Matmul(into).AddScalar(shift).To(dtype)
-				v, grad := gradient(s, c.test, x)
+				v, grad := testkit.Gradient(s, c.test, x)
 				assert.InEpsilon(t, want, v.Item(), tol, "%s, shifted by %g", dtype, shift)
 				assert.True(t, grad.AllFinite())
 			}
@@ -48,7 +49,7 @@ func TestRankDeficient(t *testing.T) {
 // TestInfinite: a covariance that is no number makes its view's statistic none.
 func TestInfinite(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(19, 2*8, 3, 0, 1), 2, 8, 3)
+		x := s.FromFloat64(testkit.Inputs(19, 2*8, 3, 0, 1), 2, 8, 3)
 		x.Select(0, 0).MulScalar_(1e300)
 		v := c.test.Statistic(s, x).Float64s()
 		if c.invariant {

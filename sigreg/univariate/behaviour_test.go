@@ -4,32 +4,22 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
-
-// gradient returns the statistics of x, and the gradient by x of their sum weighted by 1, 2, 3 …, so that a gradient that
-// lands in another slice is noticed.
-func gradient(s *torch.Scope, c tester, x torch.Tensor) (statistics, grad torch.Tensor) {
-	x = x.Detach().SetRequiresGrad(true)
-	statistics = c.Statistic(s, x)
-	weights := s.Arange(statistics.Numel()).To(statistics.DType()).AddScalar(1)
-	statistics.Flatten(0, -1).Mul(weights).Sum().Backward()
-	return statistics, x.Grad()
-}
 
 // TestAgainstReference takes many numbers of samples, from the least that a test allows.
 func TestAgainstReference(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
 		for _, n := range []int64{c.least, c.least + 1, c.least + 2, 16, 31, 500} {
 			const m = 4
-			v := inputs(uint64(n), n, m, 0.2, 1.3)
+			v := testkit.Inputs(uint64(n), n, m, 0.2, 1.3)
 			var want []float64
 			for j := range m {
 				slice := make([]float64, n)
@@ -45,36 +35,17 @@ func TestAgainstReference(t *testing.T) {
 
 func TestFiniteDifferences(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		const v, n, m, h = 2, 7, 3, 1e-6
-		at := inputs(5, v*n, m, 0.1, 1.2)
-		sum := func(at []float64) float64 {
-			var sum float64
-			for i, v := range c.test.Statistic(s, s.FromFloat64(at, v, n, m)).Float64s() {
-				sum += float64(i+1) * v
-			}
-			return sum
-		}
-		var want []float64
-		for i, x := range at {
-			at[i] = x + h
-			up := sum(at)
-			at[i] = x - h
-			want = append(want, (up-sum(at))/(2*h))
-			at[i] = x
-		}
-		_, grad := gradient(s, c.test, s.FromFloat64(at, v, n, m))
-		torchtest.Close(t, want, grad.Float64s(), 1e-7, 1e-9)
-		assert.Greater(t, grad.Norm().Item(), 1e-3, "a gradient to compare")
+		testkit.FiniteDifferences(t, s, c.test, testkit.Inputs(5, 2*7, 3, 0.1, 1.2), 1e-7, 2, 7, 3)
 	})
 }
 
 // TestDescent follows the gradient from samples that a test can tell from a Gaussian, which must lower its statistic.
 func TestDescent(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(6, 40, 5, 0.5, 1.5), 40, 5)
+		x := s.FromFloat64(testkit.Inputs(6, 40, 5, 0.5, 1.5), 40, 5)
 		first := c.test.Statistic(s, x).Sum().Item()
 		for range 20 {
-			_, grad := gradient(s, c.test, x)
+			_, grad := testkit.Gradient(s, c.test, x)
 			x = x.Sub(grad.MulScalar(0.05 / grad.Abs().Max().Item()))
 		}
 		assert.Less(t, c.test.Statistic(s, x).Sum().Item(), first-0.01*math.Abs(first))
@@ -82,14 +53,7 @@ func TestDescent(t *testing.T) {
 }
 
 func TestOrderOfSamples(t *testing.T) {
-	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(7, 10, 4, 0, 1), 10, 4)
-		order := s.FromInt64([]int64{3, 1, 4, 0, 5, 8, 2, 6, 7, 9}, 10)
-		want, grad := gradient(s, c.test, x)
-		got, moved := gradient(s, c.test, x.IndexSelect(0, order))
-		torchtest.Close(t, want.Float64s(), got.Float64s(), 1e-12, 1e-12)
-		torchtest.Close(t, grad.IndexSelect(0, order).Float64s(), moved.Float64s(), 1e-11, 1e-12)
-	})
+	each(t, func(t *testing.T, c facts, s *torch.Scope) { testkit.OrderOfSamples(t, s, c.test) })
 }
 
 // TestLocationAndScale: a test either sees both, or neither. The samples are a Gaussian's quantiles, about as good a fit
@@ -118,7 +82,7 @@ func TestLocationAndScale(t *testing.T) {
 
 func TestViewByView(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(9, 6*8, 5, 0, 1.4), 2, 3, 8, 5)
+		x := s.FromFloat64(testkit.Inputs(9, 6*8, 5, 0, 1.4), 2, 3, 8, 5)
 		all := c.test.Statistic(s, x)
 		assert.Equal(t, []int64{2, 3, 5}, all.Shape())
 		for i := range int64(2) {
@@ -134,7 +98,7 @@ func TestViewByView(t *testing.T) {
 
 func TestStrides(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		wide := s.FromFloat64(inputs(10, 12, 9, 0, 1), 12, 9)
+		wide := s.FromFloat64(testkit.Inputs(10, 12, 9, 0, 1), 12, 9)
 		one := wide.Narrow(1, 0, 1)
 		for name, x := range map[string]torch.Tensor{
 			"transposed": wide.T(),
@@ -142,12 +106,7 @@ func TestStrides(t *testing.T) {
 			"every view": wide.Reshape(2, 6, 9).Transpose(0, 1).Transpose(1, 2),
 			"expanded":   one.Expand(-1, 4),
 		} {
-			want, wantGrad := gradient(s, c.test, x.Contiguous())
-			leaf := x.Detach().SetRequiresGrad(true)
-			got := c.test.Statistic(s, leaf)
-			got.Flatten(0, -1).Mul(s.Arange(got.Numel()).To(torch.Float64).AddScalar(1)).Sum().Backward()
-			torchtest.Close(t, want.Float64s(), got.Float64s(), 1e-13, 1e-13, name)
-			torchtest.Close(t, wantGrad.Float64s(), leaf.Grad().Float64s(), 1e-12, 1e-12, name)
+			testkit.Strides(t, s, c.test, x, name)
 		}
 	})
 }
@@ -161,8 +120,8 @@ func TestFloat32(t *testing.T) {
 			loc, scale float64
 		}{{64, 0, 1}, {1000, 0, 1}, {16384, 0, 1}, {64, -2, 3}, {64, 0, 0.01}, {64, 0, 30}} {
 			x := s.Randn(rand.New(rand.NewPCG(uint64(k.n), 1)), torch.Float64, k.n, 4).MulScalar(k.scale).AddScalar(k.loc).To(torch.Float32)
-			want, wantGrad := gradient(s, c.test, x.To(torch.Float64))
-			got, grad := gradient(s, c.test, x)
+			want, wantGrad := testkit.Gradient(s, c.test, x.To(torch.Float64))
+			got, grad := testkit.Gradient(s, c.test, x)
 			assert.Equal(t, torch.Float32, got.DType())
 			tol := 1e-5
 			if k.n > 1000 {
@@ -178,9 +137,9 @@ func TestFloat32(t *testing.T) {
 func Test16Bit(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
 		for _, dtype := range []torch.DType{torch.BFloat16, torch.Float16} {
-			x := s.FromFloat64(inputs(12, 50, 3, 0, 1), 50, 3).To(dtype)
-			want, wantGrad := gradient(s, c.test, x.To(torch.Float32))
-			got, grad := gradient(s, c.test, x)
+			x := s.FromFloat64(testkit.Inputs(12, 50, 3, 0, 1), 50, 3).To(dtype)
+			want, wantGrad := testkit.Gradient(s, c.test, x.To(torch.Float32))
+			got, grad := testkit.Gradient(s, c.test, x)
 			assert.Equal(t, torch.Float32, got.DType())
 			assert.Equal(t, want.Float64s(), got.Float64s())
 			assert.Equal(t, dtype, grad.DType())
@@ -196,12 +155,12 @@ func TestCollapsed(t *testing.T) {
 		for _, dtype := range []torch.DType{torch.Float32, torch.Float64} {
 			for _, at := range []float64{0, 0.1, -3, 1e4, -1e4} {
 				for _, spread := range []float64{0, 1e-30, 1e-7, 1e-3, 1e4} {
-					x := s.FromFloat64(inputs(13, 9, 3, at, spread), 9, 3).To(dtype)
-					v, grad := gradient(s, c.test, x)
+					x := s.FromFloat64(testkit.Inputs(13, 9, 3, at, spread), 9, 3).To(dtype)
+					v, grad := testkit.Gradient(s, c.test, x)
 					assert.True(t, v.AllFinite() && grad.AllFinite(), "%s: %g ± %g: %v, gradient %v", dtype, at, spread, v.Float64s(), grad.Float64s())
 				}
 			}
-			equal, grad := gradient(s, c.test, s.Full(dtype, 0.1, 9, 1))
+			equal, grad := testkit.Gradient(s, c.test, s.Full(dtype, 0.1, 9, 1))
 			want := c.reference([]float64{.1, .1, .1, .1, .1, .1, .1, .1, .1})
 			switch c.test.(type) {
 			case univariate.ShapiroWilk:
@@ -218,9 +177,9 @@ func TestCollapsed(t *testing.T) {
 
 func TestNaN(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(14, 8, 3, 0, 1), 8, 3)
+		x := s.FromFloat64(testkit.Inputs(14, 8, 3, 0, 1), 8, 3)
 		x.Narrow(0, 4, 1).Narrow(1, 1, 1).Fill_(math.NaN())
-		v, _ := gradient(s, c.test, x)
+		v, _ := testkit.Gradient(s, c.test, x)
 		got := v.Float64s()
 		assert.True(t, math.IsNaN(got[1]), "NaN in gives NaN out")
 		assert.False(t, math.IsNaN(got[0]) || math.IsNaN(got[2]), "in its slice")
@@ -229,7 +188,7 @@ func TestNaN(t *testing.T) {
 
 func TestNoGradient(t *testing.T) {
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		x := s.FromFloat64(inputs(15, 8, 3, 0, 1), 8, 3)
+		x := s.FromFloat64(testkit.Inputs(15, 8, 3, 0, 1), 8, 3)
 		want := c.test.Statistic(s, x)
 		assert.False(t, want.RequiresGrad())
 		x.SetRequiresGrad(true)
@@ -240,21 +199,6 @@ func TestNoGradient(t *testing.T) {
 		assert.Equal(t, want.Float64s(), with.Float64s(), "the same value with gradient as without")
 		s.NoGrad(func() { assert.False(t, c.test.Statistic(s, x).RequiresGrad()) })
 	})
-}
-
-// panics asserts that the test panics with the message for the x that f makes.
-func panics(t *testing.T, message string, c tester, f func(s *torch.Scope) torch.Tensor) {
-	t.Helper()
-	th := torchtest.Thread(t)
-	defer func() {
-		t.Helper()
-		p, ok := recover().(*torch.Panic)
-		if assert.True(t, ok, "no panic, expected %q", message) {
-			pkg, name := typeName(c)
-			assert.Equal(t, pkg+": "+name+": "+message, p.Value)
-		}
-	}()
-	_ = th.Do(t.Context(), func(s *torch.Scope) { c.Statistic(s, f(s)) })
 }
 
 func TestBadInput(t *testing.T) {
@@ -278,22 +222,17 @@ func TestBadInput(t *testing.T) {
 				"x is int64, expected a floating-point type": func(s *torch.Scope) torch.Tensor { return s.Arange(6).Reshape(3, 2) },
 				"x is bool, expected a floating-point type":  func(s *torch.Scope) torch.Tensor { return s.Zeros(torch.Bool, 8, 2) },
 			} {
-				panics(t, message, c.test, x)
+				testkit.Panics(t, message, c.test, x)
 			}
 		})
 	}
-}
-
-func typeName(c tester) (pkg, name string) {
-	pkg, name, _ = strings.Cut(fmt.Sprintf("%T", c), ".")
-	return pkg, name
 }
 
 func TestOptions(t *testing.T) {
 	eight := func(s *torch.Scope) torch.Tensor { return s.Ones(torch.Float32, 8, 2) }
 	for _, c := range []struct {
 		test interface {
-			tester
+			testkit.Tester
 			Validate() error
 		}
 		message string // "" if the options are in range
@@ -319,14 +258,14 @@ func TestOptions(t *testing.T) {
 			continue
 		}
 		assert.EqualError(t, c.test.Validate(), c.message)
-		panics(t, c.message, c.test, eight)
+		testkit.Panics(t, c.message, c.test, eight)
 	}
-	for message, c := range map[string]tester{
+	for message, c := range map[string]testkit.Tester{
 		"m: 4, expected 0 to 3 for N = 8 samples": univariate.Entropy{M: 4, Eps: 1},
 		"m: 8, expected 0 to 7 for N = 8 samples": univariate.Entropy{M: 8, Right: true, Eps: 1},
 		"k: 9, expected 0 to 8 for N = 8 samples": univariate.NLL{K: 9},
 	} {
-		panics(t, message, c, eight)
+		testkit.Panics(t, message, c, eight)
 	}
 	assert.Equal(t, "elfving blom rahman (3)", fmt.Sprint(univariate.Elfving, " ", univariate.Blom, " ", univariate.Rahman, " ", univariate.Scores(3)))
 	assert.Equal(t, "shapiro-francia tridiagonal (-1)", fmt.Sprint(univariate.ShapiroFrancia, " ", univariate.Tridiagonal, " ", univariate.Covariance(-1)))

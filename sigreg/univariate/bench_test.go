@@ -7,13 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
 )
 
 // BenchmarkStatistic is forward and backward of the tests on 512 samples in 1024 slices, on two threads.
 func BenchmarkStatistic(b *testing.B) {
-	for _, test := range []tester{
+	for _, test := range []testkit.Tester{
 		univariate.AndersonDarling{}, univariate.CramerVonMises{}, univariate.Watson{}, univariate.ShapiroWilk{}, univariate.VCReg{},
 		univariate.ExtendedJarqueBera{}, univariate.DefaultMoments(), univariate.DefaultEntropy(), univariate.NLL{},
 	} {

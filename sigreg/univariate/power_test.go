@@ -3,11 +3,11 @@ package univariate_test
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -59,23 +59,6 @@ func rankDeficient(s *torch.Scope) torch.Tensor {
 	return z.Matmul(a.Narrow(0, 0, 2))
 }
 
-// critical is the value that a share alpha of the statistics exceeds.
-func critical(v []float64, alpha float64) float64 {
-	v = slices.Clone(v)
-	slices.Sort(v)
-	return v[int(float64(len(v))*(1-alpha))]
-}
-
-func exceeding(v []float64, limit float64) float64 {
-	n := 0
-	for _, v := range v {
-		if v > limit {
-			n++
-		}
-	}
-	return float64(n) / float64(len(v))
-}
-
 // powers are the shares of slices in which a test at the level 5 % sees each alternative. The package's comment quotes
 // those of the tests as they are by default.
 var powers = map[string][]float64{
@@ -111,13 +94,13 @@ func TestPower(t *testing.T) {
 		}
 		others = append(others, rankDeficient(s))
 		for _, c := range all {
-			limit := critical(c.test.Statistic(s, null).Float64s(), 0.05)
+			limit := testkit.Critical(c.test.Statistic(s, null).Float64s(), 0.05)
 			var got []float64
 			for _, x := range others {
-				got = append(got, exceeding(c.test.Statistic(s, x).Float64s(), limit))
+				got = append(got, testkit.Exceeding(c.test.Statistic(s, x).Float64s(), limit))
 			}
 			// The critical value and the rejections are both estimated: five standard errors of their difference.
-			errorI := exceeding(c.test.Statistic(s, fresh).Float64s(), limit)
+			errorI := testkit.Exceeding(c.test.Statistic(s, fresh).Float64s(), limit)
 			assert.InDelta(t, 0.05, errorI, 5*math.Sqrt(2*0.05*0.95/repeats), "%s: type-I error", c.name)
 			t.Logf("%s: %.2f", c.name, got)
 			if assert.Len(t, powers[c.name], len(got), c.name) {
@@ -132,7 +115,7 @@ func TestPublishedDistributions(t *testing.T) {
 	torchtest.Do(t, func(s *torch.Scope) {
 		x := draw(s, gaussian, 1)
 		for _, c := range []struct {
-			test     tester
+			test     testkit.Tester
 			critical float64
 			allowed  float64 // beyond chance, where the published value is for very many samples
 		}{
@@ -142,13 +125,13 @@ func TestPublishedDistributions(t *testing.T) {
 			{univariate.VCReg{}, 5.991, 0.01},
 			{univariate.ExtendedJarqueBera{}, 9.488, 0.01},
 		} {
-			got := exceeding(c.test.Statistic(s, x).Float64s(), c.critical)
+			got := testkit.Exceeding(c.test.Statistic(s, x).Float64s(), c.critical)
 			assert.InDelta(t, 0.05, got, c.allowed+4*math.Sqrt(0.05*0.95/repeats), "%T above %g", c.test, c.critical)
 		}
 		// The expectations hold for any number of samples: here 4, in 64 views of all slices.
 		x = x.Reshape(drawn/4, 4, repeats)
 		for _, c := range []struct {
-			test     tester
+			test     testkit.Tester
 			expected float64
 		}{{univariate.AndersonDarling{}, 1}, {univariate.CramerVonMises{}, 1. / 6}, {univariate.Watson{}, 1. / 12}} {
 			v := c.test.Statistic(s, x).Flatten(0, -1)

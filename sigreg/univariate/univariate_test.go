@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gojepa/gojepa/sigreg"
+	"github.com/gojepa/gojepa/sigreg/internal/testkit"
 	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -18,14 +19,10 @@ import (
 
 func TestMain(m *testing.M) { torchtest.Main(m) }
 
-type tester interface {
-	Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor
-}
-
 // facts is what is known of a test beside its values.
 type facts struct {
 	name      string // as in the golden file
-	test      tester
+	test      testkit.Tester
 	reference func(x []float64) float64 // of one slice
 	least     int64                     // fewest samples
 	invariant bool                      // the same for a + b·x, b > 0, as for x
@@ -82,20 +79,11 @@ func goldens(t *testing.T) (g golden) {
 	return g
 }
 
-// inputs are samples [n, m] that are not quite Gaussian, to about ±3 before loc and scale, and distinct.
-func inputs(seed uint64, n, m int64, loc, scale float64) []float64 {
-	v := torchtest.Values(seed, int(n*m))
-	for i, u := range v {
-		v[i] = loc + scale*(0.6*u+0.25*u*u*u/math.Sqrt(3))
-	}
-	return v
-}
-
 func TestAgainstScipy(t *testing.T) {
 	g := goldens(t)
 	each(t, func(t *testing.T, c facts, s *torch.Scope) {
 		for _, k := range g.Cases {
-			got := c.test.Statistic(s, s.FromFloat64(inputs(k.Seed, k.N, k.M, k.Loc, k.Scale), k.N, k.M))
+			got := c.test.Statistic(s, s.FromFloat64(testkit.Inputs(k.Seed, k.N, k.M, k.Loc, k.Scale), k.N, k.M))
 			require.Contains(t, k.Statistics, c.name)
 			assert.Equal(t, []int64{k.M}, got.Shape())
 			torchtest.Close(t, k.Statistics[c.name], got.Float64s(), 1e-10, 1e-12, fmt.Sprintf("%d samples, seed %d", k.N, k.Seed))
