@@ -22,3 +22,5 @@ commands=${commands//--steps 1000/--steps 2}
 echo "$commands"
 bash -euo pipefail -c "$commands"
 test -s "$out/features.npy"
+test -s features.gaussianity.png
+rm features.gaussianity.png
