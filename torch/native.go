@@ -175,6 +175,15 @@ func nativeWithGradient(out *libtch.Ctensor, self, x, grad libtch.Ctensor) strin
 	return message(C.gojepa_with_gradient((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self), unsafe.Pointer(x), unsafe.Pointer(grad)))
 }
 
+func nativeMemory(self libtch.Ctensor, write bool) (p unsafe.Pointer, msg string) {
+	var w C.int
+	if write {
+		w = 1
+	}
+	msg = message(C.gojepa_memory(&p, unsafe.Pointer(self), w))
+	return p, msg
+}
+
 func nativeSetData(self, data libtch.Ctensor) string {
 	return message(C.gojepa_set_data(unsafe.Pointer(self), unsafe.Pointer(data)))
 }

@@ -18,6 +18,9 @@ char *gojepa_channels_last(void **out, void *self);
 char *gojepa_with_gradient(void **out, void *self, void *x, void *grad);
 char *gojepa_set_data(void *self, void *data);
 char *gojepa_set_grad(void *self, void *grad);
+// The memory of a tensor that is on the CPU and in C order, NULL for another. To be written to, if write is not 0: a
+// backward that needs the values of before then fails, as after any operation in place.
+char *gojepa_memory(void **out, void *self, int write);
 void *gojepa_scalar_new(void);
 void gojepa_scalar_set_double(void *scalar, double v);
 void gojepa_scalar_set_int(void *scalar, int64_t v);

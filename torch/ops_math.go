@@ -101,6 +101,24 @@ func (t Tensor) Gelu() Tensor {
 	return t.result("gelu", t)
 }
 
+// GeluTanh is [Tensor.Gelu] with the approximation by a hyperbolic tangent (Hendrycks & Gimpel, arXiv 1606.08415).
+func (t Tensor) GeluTanh() Tensor {
+	libtch.AtgGelu(t.out(), t.c, "tanh")
+	return t.result("gelu", t)
+}
+
+// Sigmoid returns 1 / (1 + e^-t).
+func (t Tensor) Sigmoid() Tensor { return t.unary("sigmoid", libtch.AtgSigmoid) }
+
+// Silu returns t · sigmoid(t), also called swish.
+func (t Tensor) Silu() Tensor { return t.unary("silu", libtch.AtgSilu) }
+
+// Hardsigmoid returns t/6 + 1/2, limited to [0, 1].
+func (t Tensor) Hardsigmoid() Tensor { return t.unary("hardsigmoid", libtch.AtgHardsigmoid) }
+
+// Hardswish returns t · hardsigmoid(t).
+func (t Tensor) Hardswish() Tensor { return t.unary("hardswish", libtch.AtgHardswish) }
+
 // Isfinite marks the elements that are neither infinite nor NaN.
 func (t Tensor) Isfinite() Tensor { return t.unary("isfinite", libtch.AtgIsfinite) }
 

@@ -78,6 +78,13 @@ func (t Tensor) Unbind(d int64) []Tensor {
 	return views
 }
 
+// Roll moves the elements of two dimensions by so many places each, those that leave at one end coming in at the other.
+func (t Tensor) Roll(shifts, dims [2]int64) Tensor {
+	m := t.mem()
+	libtch.AtgRoll(t.out(), t.c, m.list(0, shifts[:]...), 2, m.list(1, dims[:]...), 2)
+	return t.result("roll", t)
+}
+
 // Diagonal returns the view of the diagonals of the last two dimensions, as the last dimension.
 func (t Tensor) Diagonal() Tensor {
 	libtch.AtgDiagonal(t.out(), t.c, 0, -2, -1)
@@ -201,6 +208,13 @@ func (t Tensor) Sort(d int64) (values, indices Tensor) {
 
 // Norm is the Euclidean norm of all elements.
 func (t Tensor) Norm() Tensor { return t.unary("norm", libtch.AtgNorm) }
+
+// NormDims is the Euclidean norm over several dimensions. Its gradient at zero is zero.
+func (t Tensor) NormDims(keep bool, dims ...int64) Tensor {
+	m := t.mem()
+	libtch.AtgNormScalaroptDim(t.out(), t.c, m.float(0, 2), m.list(0, dims...), len(dims), int32(boolToInt(keep)))
+	return t.result("norm", t)
+}
 
 // AllFinite reports whether no element is infinite or NaN. On CUDA it waits for the device.
 func (t Tensor) AllFinite() bool {

@@ -30,6 +30,7 @@ type Params struct {
 	byName map[string]*Param
 	flat   []*FlatGroup
 	blank  bool // parameters get memory, and no initial values
+	shapes bool // parameters get neither
 }
 
 // NewParams makes an empty set. Initial values come from streams named by seed and the parameter's index; they are drawn
@@ -42,6 +43,12 @@ func NewParams(seed uint64, dtype DType) *Params {
 // memory happens to hold until then. Buffers get their initial values.
 func NewBlankParams(dtype DType) *Params {
 	return &Params{dtype: dtype, byName: map[string]*Param{}, blank: true}
+}
+
+// NewShapes makes an empty set that a model is built in to learn names, order and shapes: parameters and buffers are one
+// value, expanded to their shape, whatever their size. They can be neither trained nor loaded.
+func NewShapes(dtype DType) *Params {
+	return &Params{dtype: dtype, byName: map[string]*Param{}, shapes: true}
 }
 
 // DType is the type of the parameters.
@@ -85,6 +92,16 @@ func (p *Params) Join(other *Params) {
 		p.add(q)
 	}
 	other.list, other.byName = nil, map[string]*Param{}
+}
+
+// Replace gives the parameter of a name the values of t, and its shape. Handles that models hold stay valid. It panics if
+// there is no such parameter, on another type, and after Flatten.
+func (p *Params) Replace(s *Scope, name string, t Tensor) {
+	q := p.byName[name]
+	if q == nil || p.flat != nil {
+		panic(fmt.Sprintf("torch: Replace of %q, which is no parameter or in flat memory", name))
+	}
+	s.NoGrad(func() { s.Use(q.Value).setData(t.Detach().Clone()) })
 }
 
 // Close frees all parameters and buffers.
@@ -149,9 +166,12 @@ func (a Path) make(s *Scope, q *Param, dtype DType, init Init, shape []int64) Te
 	}
 	a.p.mustBeNew(q.Name)
 	var t Tensor
-	if a.p.blank && !q.Buffer {
+	switch {
+	case a.p.shapes:
+		t = s.Zeros(dtype).Expand(shape...)
+	case a.p.blank && !q.Buffer:
 		t = s.Empty(dtype, shape...)
-	} else {
+	default:
 		v := make([]float64, numel(shape))
 		init(rng.New(a.p.seed, rng.Weights, uint64(len(a.p.list)), 0), shape, v)
 		t = s.FromFloat64(v, shape...)

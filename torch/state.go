@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/gojepa/gojepa/torch/weights"
 )
@@ -15,6 +18,9 @@ type LoadOptions struct {
 	// Prefix selects the keys of the file that begin with it, and is taken off them: "encoder." for one part of a
 	// checkpoint.
 	Prefix string
+
+	// Keys changes the file's keys before anything else is looked at: leaves some out, puts other prefixes in their place.
+	Keys weights.Mapping
 
 	// Lenient ignores missing and unexpected keys, as strict=False does in PyTorch. Shapes must agree all the same.
 	Lenient bool
@@ -86,18 +92,58 @@ func (p *Params) Load(s *Scope, path string, o LoadOptions) error {
 // stay. Keys that do not fit are reported together by a *[StateError] before anything changes; a file that cannot be read
 // on leaves some values old and some new. Files may lack num_batches_tracked, which PyTorch knows since version 0.4.1.
 func (p *Params) LoadFile(s *Scope, f *weights.File, name string, o LoadOptions) error {
+	f, err := o.Keys.Apply(f)
+	if err != nil {
+		return err
+	}
 	if err := p.compare(f, name, o); err != nil {
 		return err
 	}
+	var direct []pending
 	for _, q := range p.list {
-		if _, ok := f.Lookup(o.Prefix + q.Name); !ok {
+		key := o.Prefix + q.Name
+		info, ok := f.Lookup(key)
+		if !ok {
 			continue
 		}
-		if err := ReadTensor(s, f, o.Prefix+q.Name, q.Value); err != nil {
+		if m := s.Use(q.Value).memory(true); m != nil && info.DType.String() == q.Value.DType().String() {
+			direct = append(direct, pending{key, m})
+		} else if err := ReadTensor(s, f, key, q.Value); err != nil {
 			return fmt.Errorf("torch: loading %s: %w", name, err)
 		}
 	}
+	if err := readAll(f, direct); err != nil {
+		return fmt.Errorf("torch: loading %s: %w", name, err)
+	}
 	return nil
+}
+
+// pending is a tensor of a file and the memory that it belongs in.
+type pending struct {
+	key    string
+	memory []byte
+}
+
+// readers is how many tensors are read at a time: copying from the system's cache of a file takes a core each, and two to
+// four of them the bandwidth of the memory.
+const readers = 4
+
+// readAll reads what the jobs say, from the file into the tensors' memory with no copy between.
+func readAll(f *weights.File, jobs []pending) error {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	errs := make([]error, min(readers, runtime.GOMAXPROCS(0)))
+	for w := range errs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := next.Add(1) - 1; i < int64(len(jobs)) && errs[w] == nil; i = next.Add(1) - 1 {
+				errs[w] = f.ReadInto(jobs[i].key, jobs[i].memory)
+			}
+		}()
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // compare matches the file's keys, shapes and types with p's.
@@ -139,7 +185,12 @@ func NewEntry(s *Scope, name string, t Tensor) (weights.Entry, error) {
 	}
 	write := func(w io.Writer) (err error) {
 		s.Child(func(s *Scope) Tensor {
-			_, err = w.Write(s.Use(t).Bytes())
+			t := s.Use(t)
+			m := t.memory(false)
+			if m == nil {
+				m = t.Bytes()
+			}
+			_, err = w.Write(m)
 			return Tensor{}
 		})
 		return err

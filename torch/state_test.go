@@ -139,6 +139,60 @@ func TestLenientLoadTakesWhatIsThere(t *testing.T) {
 	})
 }
 
+func TestLoadMapsKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "double.pt")
+	torchtest.Do(t, func(s *torch.Scope) {
+		p, q := torch.NewParams(1, torch.Float32), torch.NewParams(2, torch.Float32)
+		defer p.Close()
+		defer q.Close()
+		smallModel(s, p, "net.old")
+		smallModel(s, q, "new")
+		require.NoError(t, p.Save(s, path, nil))
+		keys := weights.Mapping{Prefix: "net.", Rename: [][2]string{{"old.", "new."}}}
+		require.NoError(t, q.Load(s, path, torch.LoadOptions{Keys: keys}))
+		assert.Equal(t, values(s, p), values(s, q))
+		keys.Drop = []string{"old.a."}
+		assert.ErrorContains(t, q.Load(s, path, torch.LoadOptions{Keys: keys}), "missing keys (1): new.a.bias")
+		keys.Prefix = "none."
+		assert.ErrorContains(t, q.Load(s, path, torch.LoadOptions{Keys: keys}), "no key is left")
+	})
+}
+
+// TestLoadingSpoilsTheGraph: a backward through values that were loaded over is an error, as after any change in place.
+func TestLoadingSpoilsTheGraph(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.safetensors")
+	th := torchtest.Thread(t)
+	require.ErrorContains(t, th.Do(ctx, func(s *torch.Scope) {
+		p := torch.NewParams(1, torch.Float32)
+		defer p.Close()
+		w := p.Root().Param(s, "w", normal, 3)
+		require.NoError(t, p.Save(s, path, nil))
+		y := s.Use(w).Mul(s.Use(w)).Sum()
+		require.NoError(t, p.Load(s, path, torch.LoadOptions{}))
+		y.Backward()
+	}), "modified by an inplace operation")
+}
+
+// TestLoadReportsWhatCannotBeRead: of several tensors that are read at a time, one in a damaged file fails the load.
+func TestLoadReportsWhatCannotBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.pt")
+	torchtest.Do(t, func(s *torch.Scope) {
+		p := torch.NewParams(1, torch.Float32)
+		defer p.Close()
+		for i := range 9 {
+			p.Root().At(i).Param(s, "w", normal, 300)
+		}
+		require.NoError(t, p.Save(s, path, nil))
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		data[len(data)/2] ^= 1
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+		err = p.Load(s, path, torch.LoadOptions{})
+		assert.ErrorContains(t, err, "loading "+path)
+		assert.ErrorContains(t, err, "the data are damaged")
+	})
+}
+
 func TestManyKeysAreCounted(t *testing.T) {
 	e := &torch.StateError{File: "f.pt"}
 	for i := range 25 {

@@ -202,6 +202,20 @@ func (t Tensor) Bytes() []byte {
 	return out
 }
 
+// memory is t's own memory, for as long as t lives, if t is on the CPU and in C order, and nil otherwise. Whoever writes to
+// it says so first.
+func (t Tensor) memory(write bool) []byte {
+	t.mem()
+	p, msg := nativeMemory(t.c, write)
+	if msg != "" {
+		panic(newError("data_ptr", msg, []Tensor{t}))
+	}
+	if p == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(p), t.Numel()*int64(t.DType().Size()))
+}
+
 // Backward computes the gradient of t, a tensor of one element, and adds it to the gradients of all leaves that t depends
 // on. The graph is freed.
 func (t Tensor) Backward() {

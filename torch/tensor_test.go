@@ -87,6 +87,11 @@ func TestOps(t *testing.T) {
 			"sin":           {v.Sin(), []float64{math.Sin(0.5), -math.Sin(1), math.Sin(2)}},
 			"relu":          {v.Relu(), []float64{0.5, 0, 2}},
 			"gelu":          {v.Gelu(), []float64{gelu(0.5), gelu(-1), gelu(2)}},
+			"gelu tanh":     {v.GeluTanh(), []float64{geluTanh(0.5), geluTanh(-1), geluTanh(2)}},
+			"sigmoid":       {v.Sigmoid(), []float64{sigmoid(0.5), sigmoid(-1), sigmoid(2)}},
+			"silu":          {v.Silu(), []float64{0.5 * sigmoid(0.5), -sigmoid(-1), 2 * sigmoid(2)}},
+			"hardsigmoid":   {a.SubScalar(3).Hardsigmoid(), []float64{1. / 6, 1. / 3, 0.5, 2. / 3, 5. / 6, 1}},
+			"hardswish":     {a.SubScalar(3).Hardswish(), []float64{-1. / 3, -1. / 3, 0, 2. / 3, 5. / 3, 3}},
 			"erfc":          {v.Erfc(), []float64{math.Erfc(0.5), math.Erfc(-1), math.Erfc(2)}},
 			"erfcx":         {v.Erfcx(), []float64{math.Exp(.25) * math.Erfc(0.5), e * math.Erfc(-1), math.Exp(4) * math.Erfc(2)}},
 			"log_ndtr":      {v.LogNdtr(), []float64{logNdtr(0.5), logNdtr(-1), logNdtr(2)}},
@@ -119,6 +124,8 @@ func TestOps(t *testing.T) {
 			"max":           {a.Max(), []float64{6}},
 			"argmax":        {b.Argmax(1).To(torch.Float64), []float64{0, 0}},
 			"norm":          {s.FromFloat64([]float64{3, 4}, 2).Norm(), []float64{5}},
+			"norm dims":     {s.FromFloat64([]float64{2, 3, 6, 0, 0, 5}, 2, 3, 1).NormDims(false, 1, 2), []float64{7, 5}},
+			"roll":          {a.Roll([2]int64{1, -1}, [2]int64{0, 1}), []float64{5, 6, 4, 2, 3, 1}},
 			"matmul":        {a.Matmul(b.T()), []float64{28, 10, 73, 28}},
 			"linear":        {a.Linear(b, s.FromFloat64([]float64{100, 0}, 2)), []float64{128, 10, 173, 28}},
 			"softmax":       {v.Sub(v).Softmax(0), []float64{1. / 3, 1. / 3, 1. / 3}},
@@ -181,6 +188,10 @@ func TestDecompositions(t *testing.T) {
 }
 
 func logNdtr(x float64) float64 { return math.Log(math.Erfc(-x/math.Sqrt2) / 2) }
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+func geluTanh(x float64) float64 { return x * sigmoid(2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)) }
 
 func gelu(x float64) float64 { return x * 0.5 * (1 + math.Erf(x/math.Sqrt2)) }
 
@@ -266,6 +277,29 @@ func TestFlatParams(t *testing.T) {
 		assert.False(t, m.RequiresGrad())
 		assert.Panics(t, func() { p.Root().Param(s, "late", ones, 1) })
 	}))
+}
+
+func TestReplaceAndShapes(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		p := torch.NewParams(1, torch.Float64)
+		defer p.Close()
+		w := p.Root().Param(s, "w", ones, 2, 3)
+		p.Replace(s, "w", s.FromFloat64([]float64{5, 6}, 2, 1))
+		assert.Equal(t, []float64{5, 6}, w.Float64s(), "the handle sees it")
+		assert.Equal(t, []int64{2, 1}, p.Get("w").Value.Shape())
+		w.Sum().Backward()
+		assert.Equal(t, []float64{1, 1}, w.Grad().Float64s())
+		assert.Panics(t, func() { p.Replace(s, "v", w) })
+
+		big := torch.NewShapes(torch.Float32)
+		defer big.Close()
+		const side = 1 << 20
+		big.Root().Param(s, "weight", ones, side, side)
+		big.Root().Buffer(s, "mean", torch.Float64, ones, side)
+		assert.Equal(t, int64(side*side), big.Count(), "4 TB, if they were allocated")
+		assert.Equal(t, []int64{side}, big.Get("mean").Value.Shape())
+		assert.True(t, big.Get("weight").Decay)
+	})
 }
 
 func TestInitialValuesDependOnSeedAndPlaceOnly(t *testing.T) {

@@ -1,6 +1,6 @@
 """Makes torch/weights/testdata: files of state dicts, and what is in them.
 
-Run with PyTorch 2.11.0 and safetensors 0.8.0:
+Run with PyTorch 2.11.0, safetensors 0.8.0 and huggingface_hub 2.4.0:
 
     python scripts/golden/weights.py [--checkpoints ../shared/data/checkpoints]
 
@@ -25,6 +25,7 @@ import warnings
 import zipfile
 from collections import Counter, OrderedDict, defaultdict
 
+import huggingface_hub
 import numpy as np
 import safetensors.torch
 import torch
@@ -316,6 +317,42 @@ def files():
     note("ddp.safetensors", {k: small[k] for k in ("steps", "bias", "weight")})
 
 
+def shards():
+    """State dicts in several files, with the index that says which, as the hub's library writes them."""
+    sd = dtypes(ST_DTYPES)
+    for safe, index in ((True, "model.safetensors.index.json"), (False, "pytorch_model.bin.index.json")):
+        huggingface_hub.save_torch_state_dict(sd, OUT, max_shard_size=200, safe_serialization=safe)
+        order = json.loads((OUT / index).read_text())["weight_map"]
+        note(index, {k: sd[k] for k in order}, metadata={"format": "pt"} if safe else None)
+
+
+def numbers():
+    """What the bits of floats stand for, and how PyTorch rounds: NaN is null, infinities are texts."""
+
+    def plain_number(x):
+        return None if x != x else str(x) if abs(x) == float("inf") else x
+
+    every = torch.arange(256, dtype=torch.uint8)
+    values = {}
+    for d in ("float8_e5m2", "float8_e4m3fn", "float8_e8m0fnu", "float8_e4m3fnuz", "float8_e5m2fnuz"):
+        values[d] = every.view(getattr(torch, d)).to(torch.float64).tolist()
+    for d in ("float16", "bfloat16", "int16", "uint16"):
+        values[d] = (torch.arange(0, 2**16, 61, dtype=torch.int32).to(torch.int16)).view(getattr(torch, d)).to(torch.float64).tolist()
+    floats = torch.randint(-(2**31), 2**31, (150,), generator=torch.Generator().manual_seed(1), dtype=torch.int32).view(torch.float32)
+    ties = torch.tensor([1 + 2**-11, 1 + 3 * 2**-11, 65519.0, 65520.0, 65504.0, 2**-24, 2**-25, 1.5 * 2**-25, 3 * 2**-25, 2**-14,
+                         2**-14 - 2**-26, 1 + 2**-8, 1 + 3 * 2**-8, 3.4e38, float("inf"), 0.0, -0.0, 1e-45, -1.0])
+    halves = torch.randn(150, generator=torch.Generator().manual_seed(2)) * 2.0 ** torch.linspace(-26, 17, 150)
+    doubles = torch.cat([floats, ties, halves]).double()
+    doubles = torch.cat([doubles, doubles * (1 + 2**-30)])
+    rounded = {d: doubles.to(getattr(torch, d)).to(torch.float64).tolist() for d in ("float16", "bfloat16", "float32")}
+    out = {
+        "values": {d: [plain_number(x) for x in v] for d, v in values.items()},
+        "doubles": [plain_number(x) for x in doubles.tolist()],
+        "rounded": {d: [plain_number(x) for x in v] for d, v in rounded.items()},
+    }
+    (OUT / "numbers.json").write_text(json.dumps(out, separators=(",", ":")) + "\n")
+
+
 def plain(v):
     """v as JSON: tuples and sets are lists, a dict is a list of pairs."""
     if isinstance(v, (list, tuple)):
@@ -389,6 +426,8 @@ def main():
     a = p.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     files()
+    shards()
+    numbers()
     pickles()
     write("expected.json")
     if a.checkpoints.is_dir():

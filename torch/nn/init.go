@@ -73,6 +73,14 @@ func KaimingNormalFanOut(r *rand.Rand, shape []int64, dst []float64) {
 	Normal(math.Sqrt(2/out))(r, shape, dst)
 }
 
+// KaimingNormalFanOutGroups is [KaimingNormalFanOut] for a convolution in groups, of which an input reaches one.
+func KaimingNormalFanOutGroups(groups int64) torch.Init {
+	return func(r *rand.Rand, shape []int64, dst []float64) {
+		_, out := fans(shape)
+		Normal(math.Sqrt(2*float64(groups)/out))(r, shape, dst)
+	}
+}
+
 // biasOf is PyTorch's initial bias of a layer with fanIn inputs per output.
 func biasOf(fanIn float64) torch.Init { return Uniform(1 / math.Sqrt(fanIn)) }
 

@@ -82,6 +82,10 @@ func NewConv2d(s *torch.Scope, p torch.Path, c Conv, o Options) *Conv2d {
 
 // Forward maps x [N, in, H, W] to [N, out, H', W'].
 func (l *Conv2d) Forward(_ *torch.Scope, x torch.Tensor) torch.Tensor {
+	if c := l.conv; c.Kernel == 1 && c.Stride > 1 && c.In < 8 {
+		// Where channels are last, libtorch 2.11 on the CPU writes past its memory in this one's backward pass.
+		x = x.Contiguous()
+	}
 	return x.Conv2d(l.Weight, l.Bias, l.conv.Stride, l.conv.Padding, l.conv.Groups)
 }
 

@@ -1,7 +1,8 @@
 // Package weights reads and writes the files that hold PyTorch state dicts:
 // safetensors, the zip archives of torch.save (.pt, .pth, .ckpt, .bin) and the
-// pickle streams that torch.save made before version 1.6 (.pth, .th). It is
-// pure Go and needs neither libtorch nor Python.
+// pickle streams that torch.save made before version 1.6 (.pth, .th). It reads
+// those in shards by their index (model.safetensors.index.json). It is pure Go
+// and needs neither libtorch nor Python.
 //
 // A file is recognised by its content. [Open] reads only the listing; a
 // tensor's elements are read from the file when asked for:

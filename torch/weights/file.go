@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -47,8 +48,10 @@ type File struct {
 	format   string
 	key      string
 	r        io.ReaderAt
-	closer   io.Closer
+	beside   opener // what opens the shards of an index; nil where there are none
+	closers  []io.Closer
 	size     int64
+	limits   limits
 	infos    []Info
 	views    []view
 	index    map[string]int
@@ -63,27 +66,40 @@ func Open(path string) (*File, error) { return OpenOptions(path, Options{}) }
 // recognised by content, whatever the name says. Errors name the path, and the
 // key where one is at fault.
 func OpenOptions(path string, o Options) (*File, error) {
-	osFile, err := os.Open(path)
+	osFile, size, err := openRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
-	st, err := osFile.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = errors.New("not a regular file")
+	f := &File{name: path, r: mappedFile{osFile}, size: size, beside: folder(filepath.Dir(path)), closers: []io.Closer{osFile}}
+	if err := f.open(o); err != nil {
+		return nil, errors.Join(fmt.Errorf("weights: %s: %w", path, err), f.Close())
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("weights: %s: %w", path, err), osFile.Close())
-	}
-	f, err := New(osFile, st.Size(), path, o)
-	if err != nil {
-		return nil, errors.Join(err, osFile.Close())
-	}
-	f.closer = osFile
 	return f, nil
+}
+
+// openRegular opens a file for reading. Others are not waited for, as a pipe
+// would have it.
+func openRegular(path string) (*os.File, int64, error) {
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a regular file", path)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if st, err = f.Stat(); err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, st.Size(), nil
 }
 
 // New lists the tensors of the size bytes that r gives. name stands for the
 // file in errors. r must allow concurrent use for as long as the File is used.
+// An index of shards, which lie in other files, needs [Open].
 func New(r io.ReaderAt, size int64, name string, o Options) (*File, error) {
 	f := &File{name: name, r: r, size: size}
 	if err := f.open(o); err != nil {
@@ -95,6 +111,9 @@ func New(r io.ReaderAt, size int64, name string, o Options) (*File, error) {
 func (f *File) open(o Options) error {
 	if o.Raw && o.Key != "" {
 		return fmt.Errorf("options: Raw lists the whole file, so Key %q has no meaning", o.Key)
+	}
+	if f.limits.objects == nil {
+		f.limits = newLimits(f.size)
 	}
 	head := make([]byte, min(f.size, 512))
 	if err := readFull(f.r, head, 0); err != nil {
@@ -110,6 +129,9 @@ func (f *File) open(o Options) error {
 	case isSafetensors(head):
 		f.format = "safetensors"
 		return f.openSafetensors(o)
+	case isJSON(head):
+		f.format = "index of shards"
+		return f.openIndex(o)
 	}
 	return fmt.Errorf("%s: expected safetensors or a file made by torch.save", foreignFormat(head))
 }
@@ -117,6 +139,10 @@ func (f *File) open(o Options) error {
 // isSafetensors looks for the header's length, then its opening brace.
 func isSafetensors(head []byte) bool {
 	return len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) < 1<<40
+}
+
+func isJSON(head []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{"))
 }
 
 // foreignFormat names what people mistake for weights.
@@ -136,14 +162,12 @@ func foreignFormat(head []byte) string {
 		return "a tar file; PyTorch before 0.1.10 saved such ones, load it there and save it again"
 	case bytes.Contains(bytes.ToLower(head), []byte("<html")):
 		return "a web page"
-	case bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{")):
-		return "a JSON text"
 	}
 	return "unknown format"
 }
 
 // Format names the file's format: "safetensors", "PyTorch zip" or "PyTorch
-// legacy pickle".
+// legacy pickle", and how many shards it is in if it is an index of them.
 func (f *File) Format() string { return f.format }
 
 // Key returns the path of the state dict within the file, "" for the top.
@@ -200,27 +224,40 @@ func (f *File) readInto(i int, dst []byte) error {
 	if want := f.infos[i].Bytes(); int64(len(dst)) != want {
 		return fmt.Errorf("weights: %s: key %q: destination has %d bytes, want %d", f.name, f.infos[i].Name, len(dst), want)
 	}
-	if err := f.views[i].read(f.r, dst); err != nil {
-		return fmt.Errorf("weights: %s: key %q: %w", f.name, f.infos[i].Name, err)
+	for v := &f.views[i]; v != nil; v = v.next {
+		n := v.bytes()
+		if err := v.fill(dst[:n]); err != nil {
+			return fmt.Errorf("weights: %s: key %q: %w", v.in.name, f.infos[i].Name, err)
+		}
+		dst = dst[n:]
 	}
 	return nil
 }
 
 func (f *File) unknown(name string) error {
-	for _, s := range f.skipped {
-		if s.Name == name {
-			return fmt.Errorf("weights: %s: key %q is %s", f.name, name, s.What)
-		}
+	if what, ok := f.skippedAs(name); ok {
+		return fmt.Errorf("weights: %s: key %q is %s", f.name, name, what)
 	}
 	return fmt.Errorf("weights: %s: no key %q", f.name, name)
 }
 
+// skippedAs says what a key is that was stepped over.
+func (f *File) skippedAs(name string) (what string, ok bool) {
+	for _, s := range f.skipped {
+		if s.Name == name {
+			return s.What, true
+		}
+	}
+	return "", false
+}
+
 // Close closes the file. Nothing can be read afterwards.
 func (f *File) Close() error {
-	if f.closer == nil {
-		return nil
+	var errs []error
+	for _, c := range f.closers {
+		errs = append(errs, c.Close())
 	}
-	return f.closer.Close()
+	return errors.Join(errs...)
 }
 
 // add appends a tensor to the listing. A tensor much larger than its file (a
@@ -231,6 +268,9 @@ func (f *File) add(info Info, v view) error {
 	}
 	if info.Bytes() > f.size+maxExpansion {
 		return fmt.Errorf("key %q: %v%v takes %d bytes, far more than the whole file", info.Name, info.DType, info.Shape, info.Bytes())
+	}
+	if v.in == nil {
+		v.in = f
 	}
 	f.index[info.Name] = len(f.infos)
 	f.infos = append(f.infos, info)

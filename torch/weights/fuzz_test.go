@@ -80,7 +80,7 @@ func FuzzPickle(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		a := &File{r: bytes.NewReader(b), size: int64(len(b))}
+		a := &File{r: bytes.NewReader(b), size: int64(len(b)), limits: newLimits(int64(len(b)))}
 		arc, err := a.newArchive()
 		if err != nil {
 			f.Fatal(err)

@@ -21,7 +21,7 @@ var errForeignPickle = errors.New("a pickle that torch.save did not write")
 // saved object, the storages' keys), behind which the storages follow, each
 // with its length.
 func (f *File) openLegacy(o Options) error {
-	budget := parseBudget(f.size)
+	budget := f.limits.objects
 	r := newPickleReader(io.NewSectionReader(f.r, 0, f.size), f.size)
 	magic, err := unpickle(r, budget, nil)
 	if err != nil || magic != legacyMagic && magic != legacyMagicText {

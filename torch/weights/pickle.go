@@ -13,8 +13,6 @@ import (
 	"strings"
 )
 
-var errTooComplex = errors.New("too many objects for a file of this size")
-
 // maxString is the longest string that is kept. Keys and class names are
 // shorter; longer ones are data of foreign objects.
 const maxString = 1 << 12

@@ -41,7 +41,7 @@ func plain(v any) any {
 }
 
 func unpickleAll(p []byte) (any, error) {
-	return unpickle(newPickleReader(bytes.NewReader(p), int64(len(p))), parseBudget(0), nil)
+	return unpickle(newPickleReader(bytes.NewReader(p), int64(len(p))), newLimits(0).objects, nil)
 }
 
 // TestUnpickle compares the machine with Python's on every protocol.

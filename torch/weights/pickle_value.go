@@ -111,20 +111,3 @@ func get(pairs []pair, key string) any {
 	}
 	return nil
 }
-
-// budget bounds the memory that a hostile file can make the parser allocate,
-// garbage included. It is counted in bytes, roughly, and only downwards.
-type budget struct{ left int64 }
-
-// parseBudget returns the budget for a file of the given size. With what else
-// listing a file takes, it stays within 64 MB over that size.
-func parseBudget(size int64) *budget { return &budget{left: 32<<20 + size/3} }
-
-func (b *budget) spend(n int64) error {
-	if n < 0 || n > b.left {
-		b.left = 0
-		return errTooComplex
-	}
-	b.left -= n
-	return nil
-}

@@ -45,9 +45,7 @@ func (f *File) openSafetensors(o Options) error {
 	if n > uint64(f.size-8) {
 		return fmt.Errorf("header of %d bytes in a file of %d: %w", n, f.size, io.ErrUnexpectedEOF)
 	}
-	// A header takes some hundred bytes per tensor. The bound keeps the memory
-	// that parsing takes below the limit for any file.
-	if limit := 2<<20 + f.size/32; int64(n) > limit {
+	if limit := f.limits.header.left; f.limits.header.spend(int64(n)) != nil {
 		return fmt.Errorf("header of %d bytes, more than the %d that are believable for a file of this size", n, limit)
 	}
 	data := f.size - 8 - int64(n)

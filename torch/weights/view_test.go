@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -97,6 +99,44 @@ func TestConcurrentReads(t *testing.T) {
 			}()
 		}
 		wg.Wait()
+	}
+}
+
+// countingReader counts the bytes that are read.
+type countingReader struct {
+	io.ReaderAt
+	n atomic.Int64
+}
+
+func (c *countingReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(p, off)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// TestReadsWhatIsAskedFor lists a file of 64 tensors and reads one: the others are not touched.
+func TestReadsWhatIsAskedFor(t *testing.T) {
+	var entries []Entry
+	for i := range 64 {
+		entries = append(entries, NewEntry(Info{fmt.Sprint("w", i), F32, []int64{128, 128}}, make([]byte, 64<<10)))
+	}
+	for ext, write := range writers {
+		var b bytes.Buffer
+		if err := write(&b, entries, nil); err != nil {
+			t.Fatal(err)
+		}
+		r := &countingReader{ReaderAt: bytes.NewReader(b.Bytes())}
+		f, err := New(r, int64(b.Len()), ext, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		listing := r.n.Load()
+		if _, err := f.Read("w40"); err != nil {
+			t.Fatal(err)
+		}
+		if listing > 80<<10 || r.n.Load()-listing != 64<<10 {
+			t.Errorf("%s: listing a file of %d bytes read %d, and a tensor of %d read %d", ext, b.Len(), listing, 64<<10, r.n.Load()-listing)
+		}
 	}
 }
 

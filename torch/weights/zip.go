@@ -21,20 +21,21 @@ type archive struct {
 	records map[string]*zip.File
 }
 
-// directoryReader fails after left bytes, to bound what a forged directory
-// makes archive/zip allocate. Once the directory is done, it passes all through.
+// directoryReader fails when its budget is spent, to bound what a forged
+// directory makes archive/zip allocate. Once the directory is done, it passes
+// all through.
 type directoryReader struct {
 	io.ReaderAt
-	left int64
-	done bool
+	budget *budget
+	done   bool
 }
 
 func (d *directoryReader) ReadAt(p []byte, off int64) (int, error) {
 	if d.done {
 		return d.ReaderAt.ReadAt(p, off)
 	}
-	if d.left -= int64(len(p)); d.left < 0 {
-		return 0, errTooComplex
+	if err := d.budget.spend(int64(len(p))); err != nil {
+		return 0, err
 	}
 	return d.ReaderAt.ReadAt(p, off)
 }
@@ -57,7 +58,7 @@ func (f *File) openZip(o Options) error {
 		return err
 	}
 	f.metadata = a.metadata()
-	budget := parseBudget(f.size)
+	budget := f.limits.objects
 	st := &storages{byKey: make(map[string]*storage)}
 	r, err := a.open(pkl)
 	if err != nil {
@@ -84,7 +85,7 @@ func (f *File) openZip(o Options) error {
 }
 
 func (f *File) newArchive() (*archive, error) {
-	dir := &directoryReader{ReaderAt: f.r, left: 3<<20 + f.size/16}
+	dir := &directoryReader{ReaderAt: f.r, budget: f.limits.directory}
 	zr, err := zip.NewReader(dir, f.size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, fmt.Errorf("zip directory: %w", err)
