@@ -78,13 +78,6 @@ func (t Tensor) Unbind(d int64) []Tensor {
 	return views
 }
 
-// Roll moves the elements of two dimensions by so many places each, those that leave at one end coming in at the other.
-func (t Tensor) Roll(shifts, dims [2]int64) Tensor {
-	m := t.mem()
-	libtch.AtgRoll(t.out(), t.c, m.list(0, shifts[:]...), 2, m.list(1, dims[:]...), 2)
-	return t.result("roll", t)
-}
-
 // Diagonal returns the view of the diagonals of the last two dimensions, as the last dimension.
 func (t Tensor) Diagonal() Tensor {
 	libtch.AtgDiagonal(t.out(), t.c, 0, -2, -1)

@@ -18,10 +18,12 @@ func attend(s *torch.Scope, q, k, v torch.Tensor) torch.Tensor {
 
 // plainAttention keeps the T×T weights of every head for the backward pass, which the fused operation computes again.
 func plainAttention(s *torch.Scope, q, k, v torch.Tensor) torch.Tensor {
-	return s.Child(func(*torch.Scope) torch.Tensor {
-		scale := 1 / math.Sqrt(float64(q.Size(3)))
-		return q.MulScalar(scale).Matmul(k.Transpose(2, 3)).Softmax(-1).Matmul(v)
-	})
+	return s.Child(func(*torch.Scope) torch.Tensor { return attentionWeights(q, k).Matmul(v) })
+}
+
+// attentionWeights is softmax(q·kᵀ/√d) [N, heads, T, T]: how much of each token every token takes.
+func attentionWeights(q, k torch.Tensor) torch.Tensor {
+	return q.MulScalar(1 / math.Sqrt(float64(q.Size(3)))).Matmul(k.Transpose(2, 3)).Softmax(-1)
 }
 
 // plainTokens bounds the sequences for which plain attention in bfloat16 is worth its T×T weights: 123 MB per layer at this

@@ -16,6 +16,11 @@ func BenchmarkTraining(b *testing.B) {
 	for _, spec := range []Spec{
 		{Name: "vit_tiny_patch16_224", ImageSize: 64, PatchSize: 8, DropPath: 0.1},
 		{Name: "resnet18", ImageSize: 64},
+		{Name: "convnext_atto", ImageSize: 64},
+		{Name: "mobilenetv3_small_100", ImageSize: 64},
+		{Name: "wren_nano", ImageSize: 64},
+		{Name: "wren_tiny", ImageSize: 64},
+		{Name: "wren_small", ImageSize: 64},
 	} {
 		for _, dtype := range []torch.DType{torch.Float32, torch.BFloat16} {
 			b.Run(spec.Name+"/"+dtype.String(), func(b *testing.B) {

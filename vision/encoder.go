@@ -9,6 +9,7 @@ import (
 
 // Encoder maps images to embeddings.
 type Encoder struct {
+	family family
 	spec   Spec
 	params *torch.Params
 	net    network
@@ -29,7 +30,7 @@ func (v variant) encoder(s *torch.Scope, spec Spec, params *torch.Params) (*Enco
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder{spec: spec, params: params, net: v.build(s, params.Root(), spec)}, nil
+	return &Encoder{family: v.family, spec: spec, params: params, net: v.build(s, params.Root(), spec)}, nil
 }
 
 // Forward maps x [N, C, H, W], normalised pixels, to [N, Dim]: the pooled features, or what the head makes of them. H and
@@ -38,12 +39,15 @@ func (v variant) encoder(s *torch.Scope, spec Spec, params *torch.Params) (*Enco
 // returns.
 func (e *Encoder) Forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
 	e.check(x)
-	return s.Child(func(s *torch.Scope) torch.Tensor {
-		if d := e.params.DType(); x.DType() != d {
-			x = x.To(d)
-		}
-		return e.net.forward(s, x, p)
-	})
+	return s.Child(func(s *torch.Scope) torch.Tensor { return e.net.forward(s, e.cast(x), p) })
+}
+
+// cast gives images the parameters' type.
+func (e *Encoder) cast(x torch.Tensor) torch.Tensor {
+	if d := e.params.DType(); x.DType() != d {
+		x = x.To(d)
+	}
+	return x
 }
 
 // check panics unless x is a batch of images that the encoder takes.

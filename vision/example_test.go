@@ -59,3 +59,17 @@ func ExampleNew() {
 	}
 	// Output: [2 192] 5388480 parameters
 }
+
+// CLIP as OpenAI names its tensors, in a small size. Its head, the projection to the texts' space, is left out.
+func ExampleLoadFile() {
+	m, err := vision.LoadFile("../torch/weights/layout/testdata/clip.safetensors", vision.LoadOptions{
+		Spec:     vision.Spec{Name: "vit_base_patch32_clip_quickgelu_224", Width: 8, Depth: 2, Heads: 2},
+		DropHead: true,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	fmt.Println(m.Size, m.Encoder.Dim())
+	// Output: 6 8
+}

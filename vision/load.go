@@ -8,6 +8,7 @@ import (
 
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/weights"
+	"github.com/gojepa/gojepa/torch/weights/layout"
 )
 
 // Model is an encoder with trained weights, a thread of its own, and the preparation of images that it was trained with.
@@ -26,33 +27,83 @@ func Load(name, file string, d torch.Device) (*Model, error) {
 	return LoadSpec(Spec{Name: name}, file, torch.Options{Device: d})
 }
 
-// LoadSpec makes the encoder that spec names with the weights of a file: safetensors or any file of torch.save.
+// LoadSpec makes the encoder that spec names with the weights of a file, as [LoadFile] does by itself.
+func LoadSpec(spec Spec, file string, o torch.Options) (*Model, error) {
+	return LoadFile(file, LoadOptions{Spec: spec, Torch: o})
+}
+
+// LoadOptions say how a file becomes a model. The zero value takes all of what the file says.
+type LoadOptions struct {
+	Spec  Spec          // what it leaves at 0 is as the file says
+	Torch torch.Options // the device, and the threads
+
+	// Key is the path of the state dict in a file that holds several, such as "teacher"; without it, it is found.
+	Key string
+
+	// Names changes the file's keys before they are looked at.
+	Names weights.Mapping
+
+	// Layout says whose names the keys are: one of package layout's names, or "timm". Empty means that the keys tell.
+	Layout string
+
+	// DropHead leaves out the classifier that the file may have on top of the features.
+	DropHead bool
+
+	// Lenient ignores missing and unexpected keys. What is missing has the initial values of a model drawn from seed 0.
+	// Shapes must agree all the same.
+	Lenient bool
+}
+
+// heads is what timm's classifiers begin with. (head.norm is part of a ConvNeXt's features.)
+var heads = []string{"head.weight", "head.bias", "head.fc.", "fc.", "classifier."}
+
+// timmLayout is the name of the layout that needs no change.
+const timmLayout = "timm"
+
+// LoadFile makes an encoder with the weights of a file: safetensors, any file of torch.save, or an index of shards. Keys of
+// torchvision, Hugging Face's transformers, CLIP, DINO, DINOv2, I-JEPA and MAE are known: see package layout.
 //
-// What spec leaves at 0 is as the file says, by the metadata that gojepa writes and by the shapes of its tensors, and
+// What the spec leaves at 0 is as the file says, by the metadata that gojepa writes and by the shapes of its tensors, and
 // otherwise the model's own. An image size that differs from the file's sets the size that images are resized to; position
 // embeddings are then resampled. Missing, unexpected and misshapen keys are reported together, by a *[torch.StateError].
 // The caller closes the model.
-func LoadSpec(spec Spec, file string, o torch.Options) (_ *Model, err error) {
-	f, err := weights.Open(file)
+func LoadFile(file string, o LoadOptions) (_ *Model, err error) {
+	opened, err := weights.OpenOptions(file, weights.Options{Key: o.Key})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-
-	p, err := planLoad(spec, f)
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	f, l, err := o.names(opened)
+	if err != nil {
+		return nil, err
+	}
+	p, err := planLoad(o.Spec, f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	th, err := torch.Start(o)
+	if o.DropHead {
+		p.spec.NumClasses, p.stored.NumClasses = 0, 0
+	}
+	th, err := torch.Start(o.Torch)
 	if err != nil {
 		return nil, err
 	}
 	var e *Encoder
 	failed := th.Do(context.Background(), func(s *torch.Scope) {
-		if e, err = p.variant.encoder(s, p.spec, torch.NewBlankParams(torch.Float32)); err == nil {
-			err = e.Params().LoadFile(s, f, file, torch.LoadOptions{})
+		params := torch.NewBlankParams(torch.Float32)
+		if o.Lenient {
+			params = torch.NewParams(0, torch.Float32)
+		}
+		if e, err = p.variant.encoder(s, p.stored, params); err == nil {
+			err = e.Params().LoadFile(s, f, file, torch.LoadOptions{Lenient: o.Lenient})
+		}
+		if err == nil {
+			e.adaptChannels(s, p.spec.Channels)
 		}
 	})
+	if l != nil && err != nil {
+		err = fmt.Errorf("%w (the file's keys are those of %s)", err, l.About)
+	}
 	if err := errors.Join(failed, err); err != nil {
 		if e != nil {
 			e.Close()
@@ -63,10 +114,38 @@ func LoadSpec(spec Spec, file string, o torch.Options) (_ *Model, err error) {
 	return &Model{Encoder: e, Thread: th, Size: p.size, Mean: p.mean, Std: p.std}, nil
 }
 
+// names gives the tensors of f timm's names, and says whose they were if they were others.
+func (o LoadOptions) names(f *weights.File) (*weights.File, *layout.Layout, error) {
+	f, err := o.Names.Apply(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	var l *layout.Layout
+	switch o.Layout {
+	case timmLayout:
+	case "":
+		l, _ = layout.Detect(f)
+	default:
+		if l, err = layout.Find(o.Layout); err != nil {
+			return nil, nil, err
+		}
+	}
+	if l != nil {
+		if f, err = l.Apply(f); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.DropHead {
+		f, err = weights.Mapping{Drop: heads}.Apply(f)
+	}
+	return f, l, err
+}
+
 // plan is what a file is to be loaded as.
 type plan struct {
 	variant   variant
 	spec      Spec // complete
+	stored    Spec // with the channels that the file's weights are for
 	size      int  // of the images
 	mean, std []float64
 }
@@ -94,6 +173,8 @@ func planLoad(spec Spec, f *weights.File) (plan, error) {
 	if p.spec, err = p.variant.complete(spec.fill(seen)); err != nil {
 		return p, err
 	}
+	p.stored = p.spec
+	p.stored.Channels = cmp.Or(seen.Channels, p.spec.Channels)
 	p.size = cmp.Or(p.size, p.spec.ImageSize)
 	if err := p.spec.accepts(int64(p.spec.Channels), int64(p.size), int64(p.size)); err != nil {
 		return p, err

@@ -80,6 +80,7 @@ func TestLoadReadsSizesFromShapes(t *testing.T) {
 	saveModel(t, spec, path, nil, nil)
 	m, err := LoadSpec(Spec{Name: spec.Name, Width: 24, Depth: 2, Heads: 2}, path, torch.Options{})
 	require.NoError(t, err)
+	spec.Pool = "token"
 	assert.Equal(t, spec, m.Encoder.Spec())
 	assert.Equal(t, []float64{0.5}, m.Mean)
 	m.Close()

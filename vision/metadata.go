@@ -77,6 +77,11 @@ func (s Spec) fill(o Spec) Spec {
 		Depth:      cmp.Or(s.Depth, o.Depth),
 		Heads:      cmp.Or(s.Heads, o.Heads),
 		DropPath:   cmp.Or(s.DropPath, o.DropPath),
+		Pool:       cmp.Or(s.Pool, o.Pool),
+		Registers:  cmp.Or(s.Registers, o.Registers),
+		LayerScale: cmp.Or(s.LayerScale, o.LayerScale),
+		QKNorm:     s.QKNorm || o.QKNorm,
+		SwiGLU:     s.SwiGLU || o.SwiGLU,
 	}
 }
 

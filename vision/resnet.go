@@ -1,6 +1,7 @@
 package vision
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/gojepa/gojepa/torch"
@@ -9,12 +10,18 @@ import (
 
 // resnet is a residual network (He et al., arXiv 1512.03385) with the stride of a bottleneck in its 3×3 convolution, as in
 // torchvision and timm. In the "D" variants (He et al., arXiv 1812.01187) three small convolutions take the place of the
-// large first one, and shortcuts average before they reduce, so that every pixel counts.
+// large first one, and shortcuts average before they reduce, so that every pixel counts. Wide variants (Zagoruyko &
+// Komodakis, arXiv 1605.07146) have more channels within their bottlenecks, and ResNeXts (Xie et al., arXiv 1611.05431)
+// convolve them in groups.
 type resnet struct {
+	convolutional
+
 	layers     [4]int // blocks per stage
 	width      int64  // channels of the first stage's 3×3 convolutions, doubled from stage to stage
 	bottleneck bool
 	d          bool
+	groups     int64 // of a bottleneck's 3×3 convolution; 0: 1
+	inner      int64 // channels of a bottleneck's 3×3 convolution, of 64 per group; 0: 64
 }
 
 const (
@@ -25,70 +32,79 @@ const (
 // resnetConv is the initial state of timm's convolutions in a ResNet.
 var resnetConv = nn.Options{NoBias: true, Weight: nn.KaimingNormalFanOut}
 
-func (r resnet) patch() int { return 0 }
+func (r resnet) own() (Spec, settable) {
+	return Spec{Width: int(r.width)}, settable{width: true, depth: true}
+}
 
-func (r resnet) dims() (width, depth, heads int) { return int(r.width), 0, 0 }
-
-func (r resnet) infer(shape func(key string) []int64) Spec {
-	for _, first := range []string{"conv1.weight", "conv1.0.weight"} {
-		if w := shape(first); len(w) == 4 {
-			return Spec{Channels: int(w[1])}
-		}
+func (r resnet) inputConv() string {
+	if r.d {
+		return "conv1.0.weight"
 	}
-	return Spec{}
+	return "conv1.weight"
 }
 
 func (r resnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
-	r.width = int64(spec.Width)
-	blocks := 0
-	for stage := range r.layers {
-		if spec.Depth > 0 {
-			r.layers[stage] = spec.Depth
-		}
-		blocks += r.layers[stage]
-	}
-	n := &resnetNet{}
-	var in int64
-	n.stem, in = r.stem(s, p, int64(spec.Channels))
+	r.width, r.groups, r.inner = int64(spec.Width), max(r.groups, 1), cmp.Or(r.inner, 64)
+	r.layers = depths(r.layers, spec.Depth)
+	n := &cnn{}
+	stem, in := r.stem(s, p, int64(spec.Channels))
+	n.levels = append(n.levels, stem)
+	i, blocks := 0, sum(r.layers)
 	for stage, count := range r.layers {
 		stride := int64(2)
+		var level []layer
 		if stage == 0 {
-			stride = 1
+			stride, level = 1, []layer{maxPool{}}
 		}
 		width := r.width << stage
-		for i := range count {
-			b := r.block(s, p.Sub(fmt.Sprint("layer", stage+1)).At(i), in, width, stride)
-			b.dropPath = nn.DropPath{Rate: decayed(spec.DropPath, len(n.blocks), blocks), Layer: uint32(len(n.blocks))}
-			n.blocks = append(n.blocks, b)
+		for at := range count {
+			b := r.block(s, p.Sub(fmt.Sprint("layer", stage+1)).At(at), in, width, stride)
+			b.dropPath = nn.DropPath{Rate: decayed(spec.DropPath, i, blocks), Layer: uint32(i)}
+			level = append(level, b)
 			in, stride = r.out(width), 1
+			i++
 		}
+		n.levels = append(n.levels, level)
 	}
-	n.features = in
-	if spec.NumClasses > 0 {
-		n.head = nn.NewLinear(s, p.Sub("fc"), in, int64(spec.NumClasses), nn.Options{})
+	n.width = in
+	n.classify(s, p.Sub("fc"), spec.NumClasses, nn.Options{})
+	return n
+}
+
+// depths are the blocks of each stage: as many as depth says, unless it is 0.
+func depths(own [4]int, depth int) [4]int {
+	if depth > 0 {
+		return [4]int{depth, depth, depth, depth}
+	}
+	return own
+}
+
+func sum(counts [4]int) (n int) {
+	for _, c := range counts {
+		n += c
 	}
 	return n
 }
 
 // stem makes what comes before the stages, and says how many channels it returns.
-func (r resnet) stem(s *torch.Scope, p torch.Path, in int64) ([]*convNorm, int64) {
+func (r resnet) stem(s *torch.Scope, p torch.Path, in int64) ([]layer, int64) {
 	if !r.d {
 		c := nn.Conv{In: in, Out: resnetStem, Kernel: 7, Stride: 2, Padding: 3}
-		return []*convNorm{newConvNorm(s, p, "conv1", "bn1", c, nil)}, resnetStem
+		return []layer{newConvNorm(s, p.Sub("conv1"), p.Sub("bn1"), c, nil, torch.Tensor.Relu)}, resnetStem
 	}
 	narrow := r.width / 2
 	conv := p.Sub("conv1")
-	return []*convNorm{
-		newConvNorm(s, conv, "0", "1", nn.Conv{In: in, Out: narrow, Kernel: 3, Stride: 2, Padding: 1}, nil),
-		newConvNorm(s, conv, "3", "4", nn.Conv{In: narrow, Out: narrow, Kernel: 3, Stride: 1, Padding: 1}, nil),
-		{
-			conv: nn.NewConv2d(s, conv.Sub("6"), nn.Conv{In: narrow, Out: r.width, Kernel: 3, Stride: 1, Padding: 1}, resnetConv),
-			norm: nn.NewBatchNorm(s, p.Sub("bn1"), r.width, nil),
-		},
+	three := func(in, out, stride int64) nn.Conv {
+		return nn.Conv{In: in, Out: out, Kernel: 3, Stride: stride, Padding: 1}
+	}
+	return []layer{
+		newConvNorm(s, conv.At(0), conv.At(1), three(in, narrow, 2), nil, torch.Tensor.Relu),
+		newConvNorm(s, conv.At(3), conv.At(4), three(narrow, narrow, 1), nil, torch.Tensor.Relu),
+		newConvNorm(s, conv.At(6), p.Sub("bn1"), three(narrow, r.width, 1), nil, torch.Tensor.Relu),
 	}, r.width
 }
 
-// out is the number of channels that a block returns.
+// out is the number of channels that a stage of the given width returns.
 func (r resnet) out(width int64) int64 {
 	if r.bottleneck {
 		return resnetExpansion * width
@@ -99,63 +115,43 @@ func (r resnet) out(width int64) int64 {
 func (r resnet) block(s *torch.Scope, p torch.Path, in, width, stride int64) *resnetBlock {
 	out := r.out(width)
 	b := &resnetBlock{}
-	add := func(conv, bn string, c nn.Conv, weight torch.Init) {
-		b.branch = append(b.branch, newConvNorm(s, p, conv, bn, c, weight))
+	add := func(conv, norm string, c nn.Conv, weight torch.Init, act activation) {
+		b.branch = append(b.branch, newConvNorm(s, p.Sub(conv), p.Sub(norm), c, weight, act))
 	}
+	// Gradient reaches the last normalisation of a branch first: it starts at zero.
 	if r.bottleneck {
-		add("conv1", "bn1", nn.Conv{In: in, Out: width, Kernel: 1, Stride: 1}, nil)
-		add("conv2", "bn2", nn.Conv{In: width, Out: width, Kernel: 3, Stride: stride, Padding: 1}, nil)
-		add("conv3", "bn3", nn.Conv{In: width, Out: out, Kernel: 1, Stride: 1}, nn.Zeros)
+		inner := width * r.inner / 64 * r.groups
+		add("conv1", "bn1", nn.Conv{In: in, Out: inner, Kernel: 1, Stride: 1}, nil, torch.Tensor.Relu)
+		three := nn.Conv{In: inner, Out: inner, Kernel: 3, Stride: stride, Padding: 1, Groups: r.groups}
+		add("conv2", "bn2", three, nil, torch.Tensor.Relu)
+		add("conv3", "bn3", nn.Conv{In: inner, Out: out, Kernel: 1, Stride: 1}, nn.Zeros, nil)
 	} else {
-		add("conv1", "bn1", nn.Conv{In: in, Out: width, Kernel: 3, Stride: stride, Padding: 1}, nil)
-		add("conv2", "bn2", nn.Conv{In: width, Out: out, Kernel: 3, Stride: 1, Padding: 1}, nn.Zeros)
+		add("conv1", "bn1", nn.Conv{In: in, Out: width, Kernel: 3, Stride: stride, Padding: 1}, nil, torch.Tensor.Relu)
+		add("conv2", "bn2", nn.Conv{In: width, Out: out, Kernel: 3, Stride: 1, Padding: 1}, nn.Zeros, nil)
 	}
 	switch down := p.Sub("downsample"); {
 	case stride == 1 && in == out:
 	case r.d:
 		b.average = stride != 1
-		b.shortcut = newConvNorm(s, down, "1", "2", nn.Conv{In: in, Out: out, Kernel: 1, Stride: 1}, nil)
+		b.shortcut = newConvNorm(s, down.At(1), down.At(2), nn.Conv{In: in, Out: out, Kernel: 1, Stride: 1}, nil, nil)
 	default:
-		b.shortcut = newConvNorm(s, down, "0", "1", nn.Conv{In: in, Out: out, Kernel: 1, Stride: stride}, nil)
+		b.shortcut = newConvNorm(s, down.At(0), down.At(1), nn.Conv{In: in, Out: out, Kernel: 1, Stride: stride}, nil, nil)
 	}
 	return b
 }
 
-type resnetNet struct {
-	stem     []*convNorm
-	blocks   []*resnetBlock
-	head     *nn.Linear // nil: none
-	features int64
-}
-
-func (n *resnetNet) dim() int64 {
-	if n.head != nil {
-		return n.head.Bias.Shape()[0]
+// newConvNorm makes a convolution at one path and its normalisation at another.
+func newConvNorm(s *torch.Scope, conv, norm torch.Path, c nn.Conv, weight torch.Init, act activation) *convNorm {
+	return &convNorm{
+		conv: nn.NewConv2d(s, conv, c, resnetConv),
+		norm: nn.NewBatchNorm(s, norm, c.Out, weight),
+		act:  act,
 	}
-	return n.features
-}
-
-func (n *resnetNet) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
-	x = s.Child(func(s *torch.Scope) torch.Tensor {
-		x := x.ChannelsLast() // as all that follows then is
-		for _, c := range n.stem {
-			x = c.forward(s, x, p).Relu()
-		}
-		return x.MaxPool2d(3, 2, 1)
-	})
-	for _, b := range n.blocks {
-		x = b.forward(s, x, p)
-	}
-	x = x.MeanDims(false, 2, 3)
-	if n.head != nil {
-		x = n.head.Forward(s, x)
-	}
-	return x
 }
 
 // resnetBlock is a residual branch of two or three convolutions beside a shortcut.
 type resnetBlock struct {
-	branch   []*convNorm
+	branch   []layer
 	average  bool      // before the shortcut, over 2×2
 	shortcut *convNorm // nil: the input itself
 	dropPath nn.DropPath
@@ -163,14 +159,7 @@ type resnetBlock struct {
 
 func (b *resnetBlock) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
-		y := x
-		for i, c := range b.branch {
-			if i > 0 {
-				y = y.Relu()
-			}
-			y = c.forward(s, y, p)
-		}
-		y = b.dropPath.Forward(s, y, p)
+		y := b.dropPath.Forward(s, run(s, b.branch, x, p), p)
 		if b.average {
 			x = x.AvgPool2d(2, 2, 0, true, false)
 		}
@@ -179,21 +168,4 @@ func (b *resnetBlock) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.T
 		}
 		return y.Add(x).Relu()
 	})
-}
-
-// convNorm is a convolution followed by batch normalisation.
-type convNorm struct {
-	conv *nn.Conv2d
-	norm *nn.BatchNorm
-}
-
-func newConvNorm(s *torch.Scope, p torch.Path, conv, norm string, c nn.Conv, weight torch.Init) *convNorm {
-	return &convNorm{
-		conv: nn.NewConv2d(s, p.Sub(conv), c, resnetConv),
-		norm: nn.NewBatchNorm(s, p.Sub(norm), c.Out, weight),
-	}
-}
-
-func (l *convNorm) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
-	return l.norm.Forward(s, l.conv.Forward(s, x), p)
 }

@@ -3,6 +3,7 @@ package vision
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/gojepa/gojepa/internal/fields"
@@ -17,11 +18,24 @@ type Spec struct {
 	PatchSize  int     // side of a ViT's patches in pixels
 	Channels   int     // of the images
 	NumClasses int     // width of a linear head on the pooled features; 0 is no head
-	Width      int     // of a ViT's tokens, or of a ResNet's first stage, which doubles from stage to stage
-	Depth      int     // blocks of a ViT, or of each stage of a ResNet
+	Width      int     // of a ViT's tokens, or of the first stage of a ResNet, ConvNeXt or wren, which doubles from stage to stage
+	Depth      int     // blocks of a ViT, or of each stage of a ResNet, ConvNeXt or wren
 	Heads      int     // of a ViT's attention; they divide its width
 	DropPath   float64 // probability to drop the last residual branches, rising from 0 in the first; below 1
+
+	// What else a ViT may have. The zero values are the variant's own.
+	Pool       string  // what an embedding is: "token", the class token, or "avg", the average of the patches' tokens
+	Registers  int     // tokens that see all patches and belong to none (Darcet et al., arXiv 2309.16588)
+	LayerScale float64 // initial scale of the residual branches, which is then learnt for each feature
+	QKNorm     bool    // queries and keys are normalised, head by head
+	SwiGLU     bool    // gated MLPs, of as many parameters (Shazeer, arXiv 2002.05202)
 }
+
+// The values of [Spec.Pool].
+const (
+	poolToken = "token"
+	poolAvg   = "avg"
+)
 
 // variant is a row of the table of models.
 type variant struct {
@@ -32,42 +46,37 @@ type variant struct {
 
 // family is the architecture of a variant with its dimensions.
 type family interface {
-	// patch is the side of the patches that images are cut into, 0 if they are not.
-	patch() int
-	// dims are width, depth and heads: depth is 0 if it differs between stages, heads if there are none.
-	dims() (width, depth, heads int)
+	// own are the sizes of the variant's own, and what a Spec may set besides image size, channels, classes and drop path.
+	own() (Spec, settable)
+	// check reports what the family cannot have of a spec that is complete and otherwise valid.
+	check(spec Spec) error
 	// build makes the parameters. The spec is complete and valid.
 	build(s *torch.Scope, p torch.Path, spec Spec) network
-	// infer reads sizes from the shapes of a state dict: 0 where they do not tell.
+	// inputConv is the key of the convolution that sees the images.
+	inputConv() string
+	// infer reads sizes besides the number of channels from the shapes of a state dict: 0 where they do not tell.
 	infer(shape func(key string) []int64) Spec
 }
 
-// network is a built encoder. It maps x [N, C, H, W] to [N, dim].
-type network interface {
-	forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor
-	dim() int64
+// settable says which fields of a Spec a family has a use for.
+type settable struct {
+	patches bool // PatchSize
+	width   bool
+	depth   bool
+	tokens  bool // Heads, and all that only a ViT may have
 }
 
-// variants is the table of models. Their dimensions are timm's.
-var variants = []variant{
-	{"vit_tiny_patch16_224", 224, vit{patchSize: 16, width: 192, depth: 12, heads: 3}},
-	{"vit_small_patch32_224", 224, vit{patchSize: 32, width: 384, depth: 12, heads: 6}},
-	{"vit_small_patch16_224", 224, vit{patchSize: 16, width: 384, depth: 12, heads: 6}},
-	{"vit_small_patch8_224", 224, vit{patchSize: 8, width: 384, depth: 12, heads: 6}},
-	{"vit_base_patch32_224", 224, vit{patchSize: 32, width: 768, depth: 12, heads: 12}},
-	{"vit_base_patch16_224", 224, vit{patchSize: 16, width: 768, depth: 12, heads: 12}},
-	{"vit_base_patch8_224", 224, vit{patchSize: 8, width: 768, depth: 12, heads: 12}},
-	{"vit_large_patch32_224", 224, vit{patchSize: 32, width: 1024, depth: 24, heads: 16}},
-	{"vit_large_patch16_224", 224, vit{patchSize: 16, width: 1024, depth: 24, heads: 16}},
-	{"vit_large_patch14_224", 224, vit{patchSize: 14, width: 1024, depth: 24, heads: 16}},
-	{"resnet18", 224, resnet{layers: [4]int{2, 2, 2, 2}, width: 64}},
-	{"resnet34", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64}},
-	{"resnet50", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64, bottleneck: true}},
-	{"resnet101", 224, resnet{layers: [4]int{3, 4, 23, 3}, width: 64, bottleneck: true}},
-	{"resnet18d", 224, resnet{layers: [4]int{2, 2, 2, 2}, width: 64, d: true}},
-	{"resnet34d", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64, d: true}},
-	{"resnet50d", 224, resnet{layers: [4]int{3, 4, 6, 3}, width: 64, bottleneck: true, d: true}},
-	{"resnet101d", 224, resnet{layers: [4]int{3, 4, 23, 3}, width: 64, bottleneck: true, d: true}},
+// network is a built encoder.
+type network interface {
+	// forward maps x [N, C, H, W] to [N, dim].
+	forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor
+	// features maps x to maps [N, c, h, w], one for each level.
+	features(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor
+	// tokens maps x to [N, prefix + h·w, width], what is pooled.
+	tokens(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor
+	// prefix is the number of tokens that belong to no place of the image.
+	prefix() int64
+	dim() int64
 }
 
 // Names lists the models that there are.
@@ -114,45 +123,83 @@ func (s Spec) SizeStep() (int, error) {
 	return max(1, s.PatchSize), err
 }
 
+// infer reads the sizes that shapes of a state dict tell.
+func (v variant) infer(shape func(key string) []int64) Spec {
+	s := v.family.infer(shape)
+	if w := shape(v.inputConv()); len(w) == 4 {
+		s.Channels = int(w[1])
+	}
+	return s
+}
+
 func (v variant) complete(s Spec) (Spec, error) {
-	if v.patch() == 0 && s.PatchSize != 0 {
-		return s, fmt.Errorf("vision: model %s with patch size %d: expected 0, as it has no patches", s.Name, s.PatchSize)
+	own, can := v.own()
+	if err := can.check(s); err != nil {
+		return s, fmt.Errorf("vision: model %s with %w", s.Name, err)
 	}
-	if s.ImageSize == 0 {
-		s.ImageSize = v.size
+	s = s.fill(own)
+	s.ImageSize, s.Channels = cmp.Or(s.ImageSize, v.size), cmp.Or(s.Channels, 3)
+	err := s.check()
+	if err == nil {
+		err = v.check(s)
 	}
-	if s.PatchSize == 0 {
-		s.PatchSize = v.patch()
+	if err != nil {
+		return s, fmt.Errorf("vision: model %s with %w", s.Name, err)
 	}
-	if s.Channels == 0 {
-		s.Channels = 3
+	return s, nil
+}
+
+// check reports what a spec sets that the family has no use for.
+func (c settable) check(s Spec) error {
+	for _, f := range []struct {
+		allowed, set bool
+		what, why    string
+	}{
+		{c.patches, s.PatchSize != 0, fmt.Sprint("patch size ", s.PatchSize), "it has no patches"},
+		{c.width, s.Width != 0, fmt.Sprint("width ", s.Width), "its stages are as wide as its name says"},
+		{c.depth, s.Depth != 0, fmt.Sprint("depth ", s.Depth), "its stages are as deep as its name says"},
+		{c.tokens, s.Heads != 0, fmt.Sprint(s.Heads, " heads"), "it has no attention"},
+		{c.tokens, s.Registers != 0, fmt.Sprint(s.Registers, " registers"), "it is no ViT"},
+		{c.tokens, s.LayerScale != 0, fmt.Sprint("layer scale ", s.LayerScale), "it is no ViT"},
+	} {
+		if f.set && !f.allowed {
+			return fmt.Errorf("%s: expected 0, as %s", f.what, f.why)
+		}
 	}
-	width, depth, heads := v.dims()
-	if heads == 0 && s.Heads != 0 {
-		return s, fmt.Errorf("vision: model %s with %d heads: expected 0, as it has no attention", s.Name, s.Heads)
+	if !c.tokens && (s.Pool != "" || s.QKNorm || s.SwiGLU) {
+		return fmt.Errorf("pool, qk-norm or SwiGLU: it is no ViT")
 	}
-	s.Width, s.Depth, s.Heads = cmp.Or(s.Width, width), cmp.Or(s.Depth, depth), cmp.Or(s.Heads, heads)
+	return nil
+}
+
+// check reports the first value of a complete spec that no model can have.
+func (s Spec) check() error {
 	for _, f := range []struct {
 		what  string
 		value int
 	}{{"image size", s.ImageSize}, {"patch size", s.PatchSize}, {"channels", s.Channels}, {"num classes", s.NumClasses},
-		{"width", s.Width}, {"depth", s.Depth}, {"heads", s.Heads}} {
+		{"width", s.Width}, {"depth", s.Depth}, {"heads", s.Heads}, {"registers", s.Registers}} {
 		if f.value < 0 {
-			return s, fmt.Errorf("vision: model %s with %s %d: expected 0 or more", s.Name, f.what, f.value)
+			return fmt.Errorf("%s %d: expected 0 or more", f.what, f.value)
 		}
 	}
 	if s.PatchSize > 0 && s.ImageSize%s.PatchSize != 0 {
-		return s, fmt.Errorf("vision: model %s with image size %d, which its patch size %d does not divide: try %d",
-			s.Name, s.ImageSize, s.PatchSize, nearestMultiple(s.ImageSize, s.PatchSize))
+		return fmt.Errorf("image size %d, which its patch size %d does not divide: try %d",
+			s.ImageSize, s.PatchSize, nearestMultiple(s.ImageSize, s.PatchSize))
 	}
 	if s.Heads > 0 && s.Width%s.Heads != 0 {
-		return s, fmt.Errorf("vision: model %s with width %d, which %d heads do not divide: try %d",
-			s.Name, s.Width, s.Heads, nearestMultiple(s.Width, s.Heads))
+		return fmt.Errorf("width %d, which %d heads do not divide: try %d", s.Width, s.Heads, nearestMultiple(s.Width, s.Heads))
 	}
 	if !(s.DropPath >= 0 && s.DropPath < 1) {
-		return s, fmt.Errorf("vision: model %s with drop path %g: expected 0 or more and less than 1", s.Name, s.DropPath)
+		return fmt.Errorf("drop path %g: expected 0 or more and less than 1", s.DropPath)
 	}
-	return s, nil
+	if !(s.LayerScale >= 0) || math.IsInf(s.LayerScale, 0) {
+		return fmt.Errorf("layer scale %g: expected 0 or more", s.LayerScale)
+	}
+	if s.Pool != "" && s.Pool != poolToken && s.Pool != poolAvg {
+		return fmt.Errorf("pool %q: expected %s or %s", s.Pool, poolToken, poolAvg)
+	}
+	return nil
 }
 
 func nearestMultiple(n, step int) int { return max(step, (n+step/2)/step*step) }

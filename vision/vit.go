@@ -1,38 +1,115 @@
 package vision
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/nn"
 )
 
-// vit is a vision transformer (Dosovitskiy et al., arXiv 2010.11929): class token, learned position embeddings, blocks
-// with normalisation first, the class token as feature.
+// vit is a vision transformer (Dosovitskiy et al., arXiv 2010.11929) with normalisation first. The zero values of its
+// options are the original: class token and learned position embeddings, the class token as feature.
 type vit struct {
 	patchSize           int
 	width, depth, heads int64
+
+	ratio      float64    // of an MLP's hidden width to the width; 0: 4
+	gelu       activation // of an MLP; nil: the exact GELU
+	swiglu     bool       // MLPs are gated, and half of the hidden width is the gate's
+	eps        float64    // of the normalisations; 0: 1e-6
+	noQKVBias  bool
+	qkNorm     bool
+	layerScale float64 // initial scale of the residual branches; 0: none
+
+	noClass    bool  // there is no class token
+	registers  int64 // tokens after the class token
+	patchesPos bool  // position embeddings are added to patches alone, before other tokens join them
+	preNorm    bool  // tokens are normalised before the first block, and the patches' convolution has no bias
+	average    bool  // the feature is the average of the patches' tokens
+	normFirst  bool  // the last normalisation comes before the average even so
+
+	dinov3 bool  // rotary position embeddings, and the parameters of timm's Eva
+	align  int64 // in DINOv3, the multiple that the hidden width of gated MLPs is rounded up to
 }
 
 const (
 	vitNormEps  = 1e-6
 	vitMLPRatio = 4
+
+	// vitGatedRatio is DINOv2's: with a third matrix, the hidden width is 8/3 of the width. timm rounds the constant.
+	vitGatedRatio = 2 * 2.66667
 )
 
 // vitLinear is the initial state of timm's linear layers in a ViT.
 var vitLinear = nn.Options{Weight: nn.TruncNormal(0.02), Bias: nn.Zeros}
 
-func (v vit) patch() int { return v.patchSize }
+func (v vit) own() (Spec, settable) {
+	s := Spec{PatchSize: v.patchSize, Width: int(v.width), Depth: int(v.depth), Heads: int(v.heads), Pool: poolToken,
+		Registers: int(v.registers), LayerScale: v.layerScale, QKNorm: v.qkNorm, SwiGLU: v.swiglu}
+	if v.average {
+		s.Pool = poolAvg
+	}
+	return s, settable{patches: true, width: true, depth: true, tokens: true}
+}
 
-func (v vit) dims() (width, depth, heads int) { return int(v.width), int(v.depth), int(v.heads) }
+// with is v as a complete spec wants it.
+func (v vit) with(s Spec) vit {
+	v.patchSize, v.width, v.depth, v.heads = s.PatchSize, int64(s.Width), int64(s.Depth), int64(s.Heads)
+	if s.SwiGLU && !v.swiglu && !v.dinov3 {
+		v.ratio = vitGatedRatio
+	}
+	v.average, v.registers, v.layerScale = s.Pool == poolAvg, int64(s.Registers), s.LayerScale
+	v.qkNorm, v.swiglu = s.QKNorm, s.SwiGLU
+	if v.ratio == 0 {
+		v.ratio = vitMLPRatio
+	}
+	if v.eps == 0 {
+		v.eps = vitNormEps
+	}
+	// A class token that is asked for is made, whether or not the variant has one.
+	v.noClass = v.noClass && v.average
+	return v
+}
+
+// check reports a head that has no whole number of frequencies for rows and columns.
+func (v vit) check(s Spec) error {
+	if d := s.Width / s.Heads; v.dinov3 && d%4 != 0 {
+		return fmt.Errorf("%d heads of %d features: expected a multiple of 4, for rotary embeddings", s.Heads, d)
+	}
+	return nil
+}
+
+// prefix is the number of tokens before the patches'.
+func (v vit) prefix() int64 {
+	if v.noClass {
+		return v.registers
+	}
+	return 1 + v.registers
+}
+
+// prefixPos is how many of them have a position embedding.
+func (v vit) prefixPos() int64 {
+	if v.patchesPos {
+		return 0
+	}
+	return v.prefix()
+}
+
+func (v vit) inputConv() string { return "patch_embed.proj.weight" }
 
 func (v vit) infer(shape func(key string) []int64) Spec {
 	var s Spec
-	if w := shape("patch_embed.proj.weight"); len(w) == 4 {
-		s.Channels, s.PatchSize = int(w[1]), int(w[2])
+	if w := shape(v.inputConv()); len(w) == 4 {
+		s.PatchSize = int(w[2])
 	}
+	if reg := shape("reg_token"); len(reg) == 3 {
+		v.registers = reg[1]
+		s.Registers = int(reg[1])
+	}
+	v.noClass = shape("cls_token") == nil
 	if pos := shape("pos_embed"); len(pos) == 3 {
-		if side := math.Sqrt(float64(pos[1] - 1)); side == math.Trunc(side) {
+		if side := math.Sqrt(float64(pos[1] - v.prefixPos())); side == math.Trunc(side) {
 			s.ImageSize = int(side) * s.PatchSize
 		}
 	}
@@ -40,30 +117,55 @@ func (v vit) infer(shape func(key string) []int64) Spec {
 }
 
 func (v vit) build(s *torch.Scope, p torch.Path, spec Spec) network {
-	v = vit{width: int64(spec.Width), depth: int64(spec.Depth), heads: int64(spec.Heads)}
-	n := &vitNet{width: v.width, patch: int64(spec.PatchSize), grid: int64(spec.ImageSize / spec.PatchSize)}
-	n.cls = p.NoDecay(s, "cls_token", nn.Normal(1e-6), 1, 1, v.width)
-	n.pos = p.NoDecay(s, "pos_embed", nn.TruncNormal(0.02), 1, 1+n.grid*n.grid, v.width)
-	conv := nn.Conv{In: int64(spec.Channels), Out: v.width, Kernel: n.patch, Stride: n.patch}
-	n.embed = nn.NewConv2d(s, p.Sub("patch_embed").Sub("proj"), conv, nn.Options{})
-	for i := range int(v.depth) {
-		n.blocks = append(n.blocks, newVitBlock(s, p.Sub("blocks").At(i), v, i, spec.DropPath))
+	v = v.with(spec)
+	n := &vitNet{vit: v, patch: int64(spec.PatchSize), grid: int64(spec.ImageSize / spec.PatchSize)}
+	token, pos := nn.Normal(1e-6), nn.TruncNormal(0.02)
+	if v.dinov3 {
+		token = pos
 	}
-	n.norm = nn.NewLayerNorm(s, p.Sub("norm"), v.width, vitNormEps)
+	if !v.noClass {
+		n.cls = p.NoDecay(s, "cls_token", token, 1, 1, v.width)
+	}
+	if v.registers > 0 {
+		n.reg = p.NoDecay(s, "reg_token", token, 1, v.registers, v.width)
+	}
+	if !v.dinov3 {
+		n.pos = p.NoDecay(s, "pos_embed", pos, 1, v.prefixPos()+n.grid*n.grid, v.width)
+	}
+	conv := nn.Conv{In: int64(spec.Channels), Out: v.width, Kernel: n.patch, Stride: n.patch}
+	n.embed = nn.NewConv2d(s, p.Sub("patch_embed").Sub("proj"), conv, nn.Options{NoBias: v.preNorm})
+	if v.preNorm {
+		n.normPre = nn.NewLayerNorm(s, p.Sub("norm_pre"), v.width, v.eps)
+	}
+	for i := range int(v.depth) {
+		n.blocks = append(n.blocks, v.block(s, p.Sub("blocks").At(i), i, spec.DropPath))
+	}
+	last := "norm"
+	if n.normLast = v.average && !v.normFirst; n.normLast {
+		last = "fc_norm"
+	}
+	n.norm = nn.NewLayerNorm(s, p.Sub(last), v.width, v.eps)
 	if spec.NumClasses > 0 {
-		n.head = nn.NewLinear(s, p.Sub("head"), v.width, int64(spec.NumClasses), vitLinear)
+		o := vitLinear
+		if v.dinov3 {
+			o.Weight = nn.TruncNormal(2e-5)
+		}
+		n.head = nn.NewLinear(s, p.Sub("head"), v.width, int64(spec.NumClasses), o)
 	}
 	return n
 }
 
 type vitNet struct {
-	cls, pos torch.Tensor // [1, 1, width], [1, 1+grid², width]
-	embed    *nn.Conv2d
-	blocks   []*vitBlock
-	norm     *nn.LayerNorm
-	head     *nn.Linear // nil: none
+	vit
+	cls, reg, pos torch.Tensor // [1, 1, width], [1, registers, width], [1, prefix+grid², width]; zero: none
+	embed         *nn.Conv2d
+	normPre       *nn.LayerNorm // nil: none
+	blocks        []*vitBlock
+	norm          *nn.LayerNorm
+	normLast      bool       // norm comes after the average
+	head          *nn.Linear // nil: none
 
-	width, patch, grid int64
+	patch, grid int64
 }
 
 func (n *vitNet) dim() int64 {
@@ -74,25 +176,103 @@ func (n *vitNet) dim() int64 {
 }
 
 func (n *vitNet) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
-	x = n.tokens(s, x)
-	for _, b := range n.blocks {
-		x = b.forward(s, x, p)
+	n.walk(s, x, p, func(_ *vitBlock, _, y torch.Tensor) { x = y })
+	// The norm works token by token, so that only the tokens that are used need it.
+	if n.average {
+		x = n.patches(x)
+		if !n.normLast {
+			x = n.norm.Forward(s, x)
+		}
+		x = x.MeanDim(1, false)
+	} else {
+		x = x.Select(1, 0)
 	}
-	// The norm works token by token, so that only the token that is used needs it.
-	x = n.norm.Forward(s, x.Select(1, 0))
+	if n.normLast || !n.average {
+		x = n.norm.Forward(s, x)
+	}
 	if n.head != nil {
 		x = n.head.Forward(s, x)
 	}
 	return x
 }
 
-// tokens cuts x [N, C, H, W] into patches and returns the class token and a token for each patch, with their positions.
-func (n *vitNet) tokens(s *torch.Scope, x torch.Tensor) torch.Tensor {
+// walk embeds x [N, C, H, W] and runs the blocks on the tokens [N, T, width], telling see what goes into each and what
+// comes out.
+func (n *vitNet) walk(s *torch.Scope, x torch.Tensor, p nn.Pass, see func(b *vitBlock, in, out torch.Tensor)) {
+	h, w := x.Size(2)/n.patch, x.Size(3)/n.patch
+	r := n.rotary(s, h, w)
+	x = n.embedded(s, x, h, w)
+	for _, b := range n.blocks {
+		y := b.forward(s, x, r, p)
+		see(b, x, y)
+		x = y
+	}
+}
+
+// patches takes the patches' tokens out of x [N, T, width].
+func (n *vitNet) patches(x torch.Tensor) torch.Tensor {
+	prefix := n.prefix()
+	if prefix == 0 {
+		return x
+	}
+	return x.Narrow(1, prefix, x.Size(1)-prefix)
+}
+
+// tokens are the last block's, normalised unless the norm comes after the average.
+func (n *vitNet) tokens(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
+	n.walk(s, x, p, func(_ *vitBlock, _, y torch.Tensor) { x = y })
+	if n.normLast {
+		return x
+	}
+	return n.norm.Forward(s, x)
+}
+
+// features are the patches' tokens after each block.
+func (n *vitNet) features(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor {
+	h, w := x.Size(2)/n.patch, x.Size(3)/n.patch
+	var maps []torch.Tensor
+	n.walk(s, x, p, func(_ *vitBlock, _, y torch.Tensor) {
+		maps = append(maps, n.patches(y).Transpose(1, 2).Reshape(y.Size(0), n.width, h, w))
+	})
+	return maps
+}
+
+// attention are the weights of each block, [N, heads, T, T].
+func (n *vitNet) attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor {
+	r := n.rotary(s, x.Size(2)/n.patch, x.Size(3)/n.patch)
+	var maps []torch.Tensor
+	n.walk(s, x, p, func(b *vitBlock, in, _ torch.Tensor) {
+		maps = append(maps, s.Child(func(s *torch.Scope) torch.Tensor {
+			q, k, _ := b.qkv(s, b.norm1.Forward(s, in), r)
+			return attentionWeights(q, k)
+		}))
+	})
+	return maps
+}
+
+// embedded cuts x [N, C, H, W] into h×w patches and returns a token for each, after those of the prefix.
+func (n *vitNet) embedded(s *torch.Scope, x torch.Tensor, h, w int64) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
-		h, w := x.Size(2)/n.patch, x.Size(3)/n.patch
 		x := n.embed.Forward(s, x).Flatten(2, 3).Transpose(1, 2)
-		cls := s.Use(n.cls).Expand(x.Size(0), -1, -1)
-		return torch.Cat([]torch.Tensor{cls, x}, 1).Add(n.positions(s, h, w))
+		if n.pos.Defined() && n.patchesPos {
+			x = x.Add(n.positions(s, h, w))
+		}
+		var all []torch.Tensor
+		for _, token := range []torch.Tensor{n.cls, n.reg} {
+			if token.Defined() {
+				all = append(all, s.Use(token).Expand(x.Size(0), -1, -1))
+			}
+		}
+		if len(all) > 0 {
+			x = torch.Cat(append(all, x), 1)
+		}
+		if n.pos.Defined() && !n.patchesPos {
+			x = x.Add(n.positions(s, h, w))
+		}
+		if n.normPre != nil {
+			x = n.normPre.Forward(s, x)
+		}
+		return x
 	})
 }
 
@@ -103,66 +283,12 @@ func (n *vitNet) positions(s *torch.Scope, h, w int64) torch.Tensor {
 	if h == n.grid && w == n.grid {
 		return pos
 	}
-	patches := pos.Narrow(1, 1, n.grid*n.grid).To(torch.Float32).Reshape(1, n.grid, n.grid, n.width).Permute(0, 3, 1, 2).
+	prefix := n.prefixPos()
+	patches := pos.Narrow(1, prefix, n.grid*n.grid).To(torch.Float32).Reshape(1, n.grid, n.grid, n.width).Permute(0, 3, 1, 2).
 		InterpolateBicubicAntialias(h, w).
 		Permute(0, 2, 3, 1).Reshape(1, h*w, n.width).To(pos.DType())
-	return torch.Cat([]torch.Tensor{pos.Narrow(1, 0, 1), patches}, 1)
-}
-
-// vitBlock is attention and an MLP, each a residual branch behind its normalisation.
-type vitBlock struct {
-	norm1, norm2         *nn.LayerNorm
-	qkv, proj            *nn.Linear
-	fc1, fc2             *nn.Linear
-	dropPath1, dropPath2 nn.DropPath
-
-	heads, headDim int64
-}
-
-func newVitBlock(s *torch.Scope, p torch.Path, v vit, i int, dropPath float64) *vitBlock {
-	b := &vitBlock{heads: v.heads, headDim: v.width / v.heads}
-	b.norm1 = nn.NewLayerNorm(s, p.Sub("norm1"), v.width, vitNormEps)
-	attn := p.Sub("attn")
-	b.qkv = nn.NewLinear(s, attn.Sub("qkv"), v.width, 3*v.width, vitLinear)
-	b.proj = nn.NewLinear(s, attn.Sub("proj"), v.width, v.width, vitLinear)
-	b.norm2 = nn.NewLayerNorm(s, p.Sub("norm2"), v.width, vitNormEps)
-	mlp := p.Sub("mlp")
-	b.fc1 = nn.NewLinear(s, mlp.Sub("fc1"), v.width, vitMLPRatio*v.width, vitLinear)
-	b.fc2 = nn.NewLinear(s, mlp.Sub("fc2"), vitMLPRatio*v.width, v.width, vitLinear)
-	rate := decayed(dropPath, i, int(v.depth))
-	b.dropPath1 = nn.DropPath{Rate: rate, Layer: uint32(2 * i)}
-	b.dropPath2 = nn.DropPath{Rate: rate, Layer: uint32(2*i + 1)}
-	return b
-}
-
-// decayed is the drop path rate of the i-th of n blocks, rising linearly from 0 to the given rate.
-func decayed(rate float64, i, n int) float64 {
-	if n < 2 {
-		return 0
+	if prefix == 0 {
+		return patches
 	}
-	return rate * float64(i) / float64(n-1)
-}
-
-func (b *vitBlock) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
-	return s.Child(func(s *torch.Scope) torch.Tensor {
-		x := x.Add(b.dropPath1.Forward(s, b.attention(s, b.norm1.Forward(s, x)), p))
-		return x.Add(b.dropPath2.Forward(s, b.mlp(s, b.norm2.Forward(s, x)), p))
-	})
-}
-
-// attention mixes the tokens of x [N, T, width].
-func (b *vitBlock) attention(s *torch.Scope, x torch.Tensor) torch.Tensor {
-	return s.Child(func(s *torch.Scope) torch.Tensor {
-		n, t, width := x.Size(0), x.Size(1), x.Size(2)
-		qkv := b.qkv.Forward(s, x).Reshape(n, t, 3, b.heads, b.headDim).Permute(2, 0, 3, 1, 4).Unbind(0)
-		x := attend(s, qkv[0], qkv[1], qkv[2])
-		return b.proj.Forward(s, x.Transpose(1, 2).Reshape(n, t, width))
-	})
-}
-
-// mlp works on each token of x [N, T, width] by itself.
-func (b *vitBlock) mlp(s *torch.Scope, x torch.Tensor) torch.Tensor {
-	return s.Child(func(s *torch.Scope) torch.Tensor {
-		return b.fc2.Forward(s, b.fc1.Forward(s, x).Gelu())
-	})
+	return torch.Cat([]torch.Tensor{pos.Narrow(1, 0, prefix), patches}, 1)
 }

@@ -161,6 +161,48 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 	}
 }
 
+// TestKeysOfTheFile: the flags that choose, rename and leave out keys, and --strict.
+func TestKeysOfTheFile(t *testing.T) {
+	dir := place(t)
+	f, err := weights.Open(filepath.Join(dir, "w.safetensors"))
+	require.NoError(t, err)
+	defer f.Close()
+	entries := f.Entries()
+	for i := range entries {
+		entries[i].Name = "net.body." + entries[i].Name
+	}
+	head := weights.Info{Name: "net.body.head.bias", DType: weights.F32, Shape: []int64{2}}
+	entries = append(entries, weights.NewEntry(head, make([]byte, 8)))
+	named := filepath.Join(dir, "named.pt")
+	require.NoError(t, weights.SaveFile(named, entries, f.Metadata()))
+	args := []string{"--data", filepath.Join(dir, "images"), "--out", filepath.Join(dir, "o.npy"), "--device", "cpu", "--weights", named}
+	for _, c := range []struct {
+		more []string
+		want string
+	}{
+		{nil, "missing keys"},
+		{[]string{"--prefix", "net.body."}, "unexpected keys (1): head.bias"},
+		{[]string{"--prefix", "net.body.", "--drop-head"}, ""},
+		{[]string{"--prefix", "net.", "--rename", "body.=", "--drop", "body.head."}, ""},
+		{[]string{"--prefix", "net.body.", "--strict=false"}, ""},
+		{[]string{"--key", "net.body", "--drop-head", "--layout", "timm"}, ""},
+		{[]string{"--key", "teacher"}, `under the key "teacher"`},
+		{[]string{"--layout", "clip"}, "lacks the keys"},
+		{[]string{"--layout", "x"}, "--layout: layout: unknown layout"},
+		{[]string{"--rename", "x"}, "--rename: \"x\""},
+	} {
+		_, err := embed(t, append(args, c.more...)...)
+		if c.want != "" {
+			assert.ErrorContains(t, err, c.want, "%v", c.more)
+			continue
+		}
+		if assert.NoError(t, err, "%v", c.more) {
+			_, got := readNPY(t, filepath.Join(dir, "o.npy"))
+			assert.Equal(t, want(t, dir), got, "%v", c.more)
+		}
+	}
+}
+
 func TestArrayIsTakenAsItIs(t *testing.T) {
 	dir := place(t)
 	file := filepath.Join(dir, "w.safetensors")

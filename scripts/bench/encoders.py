@@ -11,7 +11,8 @@ import torch
 
 def main():
     torch.set_num_threads(1)
-    for name, options in (("vit_tiny_patch16_224", {"img_size": 64, "patch_size": 8, "drop_path_rate": 0.1}), ("resnet18", {})):
+    vit = {"img_size": 64, "patch_size": 8, "drop_path_rate": 0.1}
+    for name, options in (("vit_tiny_patch16_224", vit), ("resnet18", {}), ("convnext_atto", {}), ("mobilenetv3_small_100", {})):
         for dtype in (torch.float32, torch.bfloat16):
             model = timm.create_model(name, num_classes=0, **options).train()
             x = torch.randn(64, 3, 64, 64)

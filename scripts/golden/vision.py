@@ -1,8 +1,7 @@
-"""What encoders compute, and what their parameters are called, according to timm.
+"""What a ViT and ResNets compute, and how encoders begin, according to timm. encoders.py has the other encoders.
 
 Writes vision/testdata/{vit,resnet,resnetd,bottleneck}.safetensors: the weights of tiny models, outputs in float32 and float64,
-gradients and running statistics in float64; vision/testdata/keys.txt: keys, shapes and weight decay of all variants; and
-vision/testdata/init.json: statistics of initial weights.
+gradients and running statistics in float64; and vision/testdata/init.json: statistics of initial weights.
 """
 
 import json
@@ -10,9 +9,9 @@ import json
 import timm
 import torch
 from safetensors.torch import save as serialize
+from timm.layers import SwiGLUPacked
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.vision_transformer import VisionTransformer
-from timm.optim import param_groups_weight_decay
 
 from common import ROOT, values
 
@@ -82,52 +81,39 @@ def tiny_models():
     save("bottleneck.safetensors", record(perturb(bottleneck), sizes, train=True))
 
 
-def vits():
-    yield "vit_tiny_patch16_224"
-    yield from (f"vit_small_patch{p}_224" for p in (32, 16, 8))
-    yield from (f"vit_base_patch{p}_224" for p in (32, 16, 8))
-    yield from (f"vit_large_patch{p}_224" for p in (32, 16, 14))
-
-
-def resnets():
-    yield from (f"resnet{depth}{kind}" for kind in ("", "d") for depth in (18, 34, 50, 101))
-
-
-def keys():
-    """A line per model, "name option=value ...", then indented lines "key shape kind": decay, nodecay or buffer."""
-    table = [(name, {"num_classes": 0}) for name in (*vits(), *resnets())]
-    table += [
-        ("vit_tiny_patch16_224", {"img_size": 128, "patch_size": 8, "in_chans": 1, "num_classes": 512}),
-        ("resnet18", {"in_chans": 5, "num_classes": 512}),
-    ]
-    for name, options in table:
-        model = timm.create_model(name, **options)
-        decay = param_groups_weight_decay(model, 1.0, no_weight_decay_list=getattr(model, "no_weight_decay", set)())
-        decayed = {id(p) for g in decay if g["weight_decay"] for p in g["params"]}
-        params = dict(model.named_parameters())
-        yield " ".join([name, *(f"{k}={v}" for k, v in options.items() if v)])
-        for key, v in model.state_dict().items():
-            kind = "buffer" if key not in params else "decay" if id(params[key]) in decayed else "nodecay"
-            yield f" {key} {'x'.join(map(str, v.shape)) or '-'} {kind}"
+# Models and their options, and what timm calls them.
+BEGINNINGS = {
+    "vit_tiny_patch16_224": {},
+    "vit_tiny_patch16_224 Depth=1 SwiGLU=1 LayerScale=1 Registers=4": {
+        "depth": 1, "mlp_layer": SwiGLUPacked, "mlp_ratio": 2.66667 * 2, "init_values": 1.0, "reg_tokens": 4},
+    "vit_small_plus_patch16_dinov3_qkvb Depth=2": {"depth": 2},
+    "resnet18": {},
+    "resnet50": {},
+    "convnext_atto_ols Depth=1": {"depths": [1] * 4},
+    "convnextv2_atto Depth=1": {"depths": [1] * 4},
+    "mobilenetv3_small_050": {},
+    "regnety_002": {},
+}
 
 
 def init():
     """Per key: mean, standard deviation and kurtosis of timm's initial values."""
     torch.manual_seed(0)  # in float32, timm's truncated normal returns the bound itself once in 2^25 draws: not here
     out = {}
-    for name in ("vit_tiny_patch16_224", "resnet18", "resnet50"):
-        out[name] = {}
-        for key, p in timm.create_model(name, num_classes=64).named_parameters():
+    for label, options in BEGINNINGS.items():
+        out[label] = {}
+        for key, p in timm.create_model(label.split()[0], num_classes=64, **options).named_parameters():
             v = p.detach().double()
             v = v[v.abs() < 1.99]  # once in 2^25 values timm's trunc_normal_ returns its limit, 100 deviations out
             mean, std = v.mean().item(), v.std(correction=0).item()
+            if std < 1e-9 * abs(mean):
+                std = 0.0
             kurtosis = ((v - mean) ** 4).mean().item() / std**4 if std else 0.0
-            out[name][key] = [mean, std, kurtosis]
+            out[label][key] = [mean, std, kurtosis]
     return out
 
 
 if __name__ == "__main__":
     tiny_models()
     data = ROOT / "vision/testdata"
-    (data / "keys.txt").write_text("".join(line + "\n" for line in keys()))
     (data / "init.json").write_text(json.dumps(init(), separators=(",", ":")) + "\n")

@@ -84,15 +84,20 @@ def check_run(folder):
         meta = f.metadata()
     spec = json.loads(meta["gojepa.spec"])
     options = {"in_chans": spec["Channels"], "num_classes": spec["NumClasses"]}
+    width, depth = spec["Width"], spec["Depth"]
     if spec["PatchSize"]:
-        options |= {"img_size": spec["ImageSize"], "patch_size": spec["PatchSize"], "embed_dim": spec["Width"],
-                    "depth": spec["Depth"], "num_heads": spec["Heads"]}
-    else:
-        options |= {"channels": [spec["Width"] << stage for stage in range(4)]}
+        options |= {"img_size": spec["ImageSize"], "patch_size": spec["PatchSize"], "embed_dim": width, "depth": depth,
+                    "num_heads": spec["Heads"]}
+    elif spec["Name"].startswith("convnext"):
+        options |= {"dims": [width << stage for stage in range(4)]}
+        if depth:
+            options |= {"depths": [depth] * 4}
+    elif width:
+        options |= {"channels": [width << stage for stage in range(4)]}
         if spec["Name"].endswith("d"):
-            options |= {"stem_width": spec["Width"] // 2}
-        if spec["Depth"]:
-            options |= {"layers": [spec["Depth"]] * 4}
+            options |= {"stem_width": width // 2}
+        if depth:
+            options |= {"layers": [depth] * 4}
     load({"model": meta["gojepa.model"], "options": options}, file)
     print(f"{file}: {meta['gojepa.model']} {options} loads with strict=True")
 

@@ -9,12 +9,14 @@ import (
 
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/weights"
+	"github.com/gojepa/gojepa/torch/weights/layout"
 	"github.com/gojepa/gojepa/vision"
 )
 
 // Flags name an encoder and say how to run it. Numbers of 0 and empty lists are as the file of weights says.
 type Flags struct {
-	Weights string `yaml:"weights" flag:"weights" arg:"FILE" help:"the encoder's weights: a run's encoder.safetensors, or any .safetensors, .pt or .pth with timm's keys" group:"Encoder"`
+	Weights string `yaml:"weights" flag:"weights" arg:"FILE" help:"the encoder's weights: a run's encoder.safetensors, or any .safetensors, .pt or .pth, or the index of one in shards" group:"Encoder"`
 
 	Name       string `yaml:"model" flag:"model" arg:"NAME" help:"timm's name of the encoder; what gojepa has trained says it itself" group:"Encoder"`
 	ImageSize  int    `yaml:"image_size" flag:"image-size" arg:"PX" help:"side that images are resized and cropped to; 0 is the size that the encoder was trained with" group:"Encoder"`
@@ -24,6 +26,14 @@ type Flags struct {
 	Width      int    `yaml:"width" flag:"width" arg:"N" help:"width, if it is not the model's own and the file does not say so" group:"Encoder"`
 	Depth      int    `yaml:"depth" flag:"depth" arg:"N" help:"depth, likewise" group:"Encoder"`
 	Heads      int    `yaml:"heads" flag:"heads" arg:"N" help:"attention heads, likewise" group:"Encoder"`
+
+	Key      string   `yaml:"key" flag:"key" arg:"KEY" help:"path of the state dict in a file that holds several, such as teacher; without it, it is looked for" group:"Encoder"`
+	Layout   string   `yaml:"layout" flag:"layout" arg:"NAME" help:"whose names the keys are: timm, or one that weights ls --help lists; without it, the keys tell" group:"Encoder"`
+	Prefix   string   `yaml:"prefix" flag:"prefix" arg:"TEXT" help:"take only keys that begin so, and take it off them" group:"Encoder"`
+	Drop     []string `yaml:"drop" flag:"drop" arg:"TEXT,…" help:"leave out keys that begin so" group:"Encoder"`
+	Rename   []string `yaml:"rename" flag:"rename" arg:"OLD=NEW,…" help:"other beginnings of keys" group:"Encoder"`
+	DropHead bool     `yaml:"drop_head" flag:"drop-head" help:"leave out the file's classifier, and take the features below it" group:"Encoder"`
+	Strict   bool     `yaml:"strict" flag:"strict" help:"every key of the encoder is in the file, and no other; with --strict=false what is missing has initial values" group:"Encoder"`
 
 	Mean []float64 `yaml:"mean" flag:"mean" help:"mean of each channel, of samples in [0, 1]; by default as in the file, else ImageNet's for 3 channels and 0.5 otherwise" group:"Encoder"`
 	Std  []float64 `yaml:"std" flag:"std" help:"standard deviation of each channel, likewise" group:"Encoder"`
@@ -37,7 +47,7 @@ type Flags struct {
 
 // Default names no encoder.
 func Default() Flags {
-	return Flags{Device: "auto", Workers: runtime.GOMAXPROCS(0), BatchSize: 64, Precision: "fp32"}
+	return Flags{Device: "auto", Workers: runtime.GOMAXPROCS(0), BatchSize: 64, Precision: "fp32", Strict: true}
 }
 
 // Check names everything that can be seen to be wrong before the weights are read.
@@ -48,6 +58,14 @@ func (f Flags) Check() error {
 	}
 	if len(f.Mean) != len(f.Std) {
 		errs = append(errs, fmt.Errorf("--mean has %d numbers and --std %d: expected one for each channel in both", len(f.Mean), len(f.Std)))
+	}
+	if _, err := weights.ParseRename(f.Rename); err != nil {
+		errs = append(errs, fmt.Errorf("--rename: %w", err))
+	}
+	if f.Layout != "" && f.Layout != "timm" {
+		if _, err := layout.Find(f.Layout); err != nil {
+			errs = append(errs, fmt.Errorf("--layout: %w", err))
+		}
 	}
 	for _, n := range []struct {
 		flag        string
@@ -70,10 +88,22 @@ func (f Flags) Load() (*vision.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := vision.LoadSpec(vision.Spec{
-		Name: f.Name, ImageSize: f.ImageSize, PatchSize: f.PatchSize, Channels: f.Channels, NumClasses: f.NumClasses,
-		Width: f.Width, Depth: f.Depth, Heads: f.Heads,
-	}, f.Weights, torch.Options{Device: device, Threads: f.Threads})
+	rename, err := weights.ParseRename(f.Rename)
+	if err != nil {
+		return nil, err
+	}
+	m, err := vision.LoadFile(f.Weights, vision.LoadOptions{
+		Spec: vision.Spec{
+			Name: f.Name, ImageSize: f.ImageSize, PatchSize: f.PatchSize, Channels: f.Channels, NumClasses: f.NumClasses,
+			Width: f.Width, Depth: f.Depth, Heads: f.Heads,
+		},
+		Torch:    torch.Options{Device: device, Threads: f.Threads},
+		Key:      f.Key,
+		Names:    weights.Mapping{Prefix: f.Prefix, Drop: f.Drop, Rename: rename},
+		Layout:   f.Layout,
+		DropHead: f.DropHead,
+		Lenient:  !f.Strict,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,13 @@ var specs = []vision.Spec{
 	{Name: "resnet18", ImageSize: 96, Channels: 2, NumClasses: 10},
 	{Name: "resnet50"},
 	{Name: "resnet34d", ImageSize: 64},
+	{Name: "vit_xsmall_patch16_clip_224", ImageSize: 64},
+	{Name: "vit_wee_patch16_reg1_gap_256", ImageSize: 64},
+	{Name: "vit_tiny_patch16_dinov3_qkvb", ImageSize: 96},
+	{Name: "convnext_atto", ImageSize: 64},
+	{Name: "convnextv2_atto", ImageSize: 64},
+	{Name: "mobilenetv3_small_050", ImageSize: 64},
+	{Name: "efficientnet_b0", ImageSize: 64},
 }
 
 func main() {

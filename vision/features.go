@@ -1,0 +1,48 @@
+package vision
+
+import (
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/nn"
+)
+
+// Features maps x, which Forward describes, to one map [N, c, h, w] for each level, from the first to the last: the patches'
+// tokens after each block of a ViT, all of one size, and otherwise what stages leave before the next one halves the size. A
+// ResNet's first level is its stem. They are timm's forward_intermediates, without a last normalisation. Gradient flows.
+func (e *Encoder) Features(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor {
+	return e.several(s, x, func(s *torch.Scope, x torch.Tensor) []torch.Tensor { return e.net.features(s, x, p) })
+}
+
+// Tokens maps x, which Forward describes, to what it pools: [N, Prefix + h·w, c]. The first are a ViT's class token and
+// registers; the others belong to the places of the image, row by row. A ViT's are normalised unless that comes after the
+// pooling; timm's forward_features has the same values. Gradient flows.
+func (e *Encoder) Tokens(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
+	e.check(x)
+	return s.Child(func(s *torch.Scope) torch.Tensor { return e.net.tokens(s, e.cast(x), p) })
+}
+
+// Prefix is the number of tokens that belong to no place of the image: the class token, if there is one, and registers.
+func (e *Encoder) Prefix() int { return int(e.net.prefix()) }
+
+// Attention maps x, which Forward describes, to the attention of each block of a ViT, [N, heads, T, T]: how much of each of
+// the T tokens, in the order of [Encoder.Tokens], every token takes; rows add up to 1. An encoder without attention over
+// the whole image panics with a *[torch.Error], which Do returns. Gradient flows.
+func (e *Encoder) Attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor {
+	n, ok := e.net.(interface {
+		attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor
+	})
+	if !ok {
+		panic(&torch.Error{Op: e.spec.Name, Args: []string{x.String()}, Msg: "attention of a model that has none over the whole image"})
+	}
+	return e.several(s, x, func(s *torch.Scope, x torch.Tensor) []torch.Tensor { return n.attention(s, x, p) })
+}
+
+// several runs f on images in a scope of its own and hands its results to s.
+func (e *Encoder) several(s *torch.Scope, x torch.Tensor, f func(s *torch.Scope, x torch.Tensor) []torch.Tensor) (all []torch.Tensor) {
+	e.check(x)
+	s.Child(func(s *torch.Scope) torch.Tensor {
+		all = f(s, e.cast(x))
+		s.Return(all...)
+		return torch.Tensor{}
+	})
+	return all
+}
