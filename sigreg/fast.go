@@ -10,6 +10,9 @@ import (
 // speed, and flat whatever the sizes of batch and slices.
 const slabElements = 1 << 21
 
+// rowElements is how many projections a row counts as at least: its moments take as much memory.
+const rowElements = 128
+
 // Mean is SIGReg: the mean of the statistic over the V views of z [V, N, K] and the M slices a [K, M], a scalar whose
 // gradient, of first order, flows into z, and the statistics [V, M] themselves, without gradient. A NaN in z makes both
 // NaN; both are finite wherever the projections are. z of a 16-bit type is taken to float32, and a with it: both results
@@ -18,14 +21,15 @@ const slabElements = 1 << 21
 // It is [EppsPulley.Direct] computed otherwise. The knots are equally spaced, so that the cosines and sines of a
 // projection at all of them follow from one of each by a few products; sums over samples become matrix products of a few
 // rows; and the gradient, a sum of cosines and sines with known coefficients, is made of the same rows. Nothing of the
-// size of all knots is ever stored: see harmonics.go and tile.go. Beyond z and its gradient it takes the memory of
-// 2²¹ projections and of one tile for each thread.
+// size of all knots is ever stored: see harmonics.go and tile.go. Beyond z and its gradient it takes the memory of 2²¹
+// projections, or of one slice where that is more, of the moments of as many, and of one tile for each thread. On CUDA a
+// tile is of that size, and its harmonics take some 16 times as much.
 func (e EppsPulley) Mean(s *torch.Scope, z, a torch.Tensor) (mean, statistics torch.Tensor) {
 	return e.MeanAcross(s, z, a, Ranks{})
 }
 
-// Ranks is a group of processes, each with a part of one batch, as many samples on every rank. The zero value is a
-// process alone.
+// Ranks is a group of processes, each with a part of one batch: as many views and samples on every rank, tested by the same
+// rule on the same directions. The zero value is a process alone.
 type Ranks struct {
 	Size int // of the group
 	// Mean replaces moments, float64, by its mean over the group's ranks, element by element; every rank calls it equally
@@ -43,6 +47,9 @@ type Ranks struct {
 func (e EppsPulley) MeanAcross(s *torch.Scope, z, a torch.Tensor, ranks Ranks) (mean, statistics torch.Tensor) {
 	e.mustBeValid()
 	checkSlices("Mean", z, a)
+	if ranks.Size < 0 || ranks.Size > 1 && ranks.Mean == nil || ranks.Size < 1 && ranks.Mean != nil {
+		panic(fmt.Sprintf("sigreg: Ranks: size %d, expected that of the group, with a Mean if it is above 1", ranks.Size))
+	}
 	s.Child(func(s *torch.Scope) torch.Tensor {
 		z := wide(z)
 		want := s.GradEnabled() && z.RequiresGrad()
@@ -86,10 +93,17 @@ func (e EppsPulley) Statistic(s *torch.Scope, x torch.Tensor) torch.Tensor {
 		views, n, m := product(shape[:d-2]), shape[d-2], shape[d-1]
 		want := s.GradEnabled() && x.RequiresGrad()
 		var value, grad torch.Tensor
-		s.NoGrad(func() { value, grad = e.projected(s, x.Detach().Reshape(views, n, m), want) })
+		s.NoGrad(func() {
+			var out torch.Tensor
+			if want {
+				grad = s.Empty(x.DType(), shape...)
+				out = grad.Reshape(views, n, m)
+			}
+			value = e.projected(s, x.Detach().Reshape(views, n, m), out)
+		})
 		value = value.Reshape(append(shape[:d-2:d-2], 1, m)...)
 		if want {
-			value = value.WithGradient(x, grad.Reshape(shape...))
+			value = value.WithGradient(x, grad)
 		}
 		return value.Select(-2, 0)
 	})
@@ -103,7 +117,7 @@ func (e EppsPulley) sliced(s *torch.Scope, z, a torch.Tensor, want bool, ranks R
 		scale *= float64(ranks.Size)
 	}
 	flat := z.Reshape(v*n, k)
-	size := min(m, max(1, slabElements/(v*n)))
+	size := min(m, max(1, slabElements/(v*max(n, rowElements))))
 	p := newPass(s, e, z.DType(), size*v, n, scale, want, ranks)
 	statistics = s.Empty(z.DType(), v, m)
 	var rows torch.Tensor // of the gradient
@@ -136,19 +150,18 @@ func (e EppsPulley) sliced(s *torch.Scope, z, a torch.Tensor, want bool, ranks R
 	return statistics, grad
 }
 
-// projected returns the statistics [V, M] of x [V, N, M] and, if want is set, the gradient of each by x.
-func (e EppsPulley) projected(s *torch.Scope, x torch.Tensor, want bool) (statistics, grad torch.Tensor) {
+// projected returns the statistics [V, M] of x [V, N, M] and writes the gradient of each by x into grad, unless that is the
+// zero Tensor.
+func (e EppsPulley) projected(s *torch.Scope, x, grad torch.Tensor) torch.Tensor {
 	v, n, m := x.Size(0), x.Size(1), x.Size(2)
-	statistics = s.Empty(x.DType(), v, m)
-	if want {
-		grad = s.Empty(x.DType(), v, n, m)
-	}
+	statistics := s.Empty(x.DType(), v, m)
 	if v == 0 || m == 0 {
-		return statistics, grad
+		return statistics
 	}
+	want := grad.Defined()
 	// Whole views where they are small, and some slices of one view where not.
-	slices := min(m, max(1, slabElements/n))
-	views := min(v, max(1, slabElements/(n*m)))
+	slices := min(m, max(1, slabElements/max(n, rowElements)))
+	views := min(v, max(1, slabElements/(max(n, rowElements)*m)))
 	p := newPass(s, e, x.DType(), views*slices, n, 1, want, Ranks{})
 	for view := int64(0); view < v; view += views {
 		for slice := int64(0); slice < m; slice += slices {
@@ -168,7 +181,7 @@ func (e EppsPulley) projected(s *torch.Scope, x torch.Tensor, want bool) (statis
 			})
 		}
 	}
-	return statistics, grad
+	return statistics
 }
 
 func product(shape []int64) int64 {
@@ -194,6 +207,9 @@ func (e EppsPulley) mustBeValid() {
 }
 
 func checkType(what string, x torch.Tensor) {
+	if !x.Defined() {
+		panic(fmt.Sprintf("sigreg: %s of the zero Tensor", what))
+	}
 	if d := x.DType(); !d.IsFloat() {
 		panic(fmt.Sprintf("sigreg: %s of %v: expected float32, float64, bfloat16 or float16", what, d))
 	}

@@ -61,7 +61,7 @@ func TestAccuracyNearOptimum(t *testing.T) {
 // TestTiles takes numbers of samples around the borders of blocks and tiles, samples too many for one tile, slabs that are
 // not full, and rules of few and many knots, on one thread and on several.
 func TestTiles(t *testing.T) {
-	uniform := sigreg.EppsPulley{Knots: 64, TMax: 6, Weight: sigreg.Uniform}
+	uniform := sigreg.EppsPulley{Knots: 64, TMax: 6, Weight: sigreg.UniformWeight}
 	for i, c := range []struct {
 		shape []int64
 		rule  sigreg.EppsPulley
@@ -163,7 +163,7 @@ func TestStatisticOfProjections(t *testing.T) {
 func TestExpected(t *testing.T) {
 	assert.InDelta(t, 1.0525, sigreg.Default().Expected(), 5e-5)
 	torchtest.Do(t, func(s *torch.Scope) {
-		for _, e := range []sigreg.EppsPulley{sigreg.Default(), sigreg.Paper(), {Knots: 9, TMax: 2, Weight: sigreg.Uniform}} {
+		for _, e := range []sigreg.EppsPulley{sigreg.Default(), sigreg.Paper(), {Knots: 9, TMax: 2, Weight: sigreg.UniformWeight}} {
 			v := e.Statistic(s, s.Randn(newRand(), torch.Float64, 16, 40000)) // 40,000 sets of 16 samples
 			standardError := sigreg.StandardError(v.Unsqueeze(0))
 			assert.InDelta(t, e.Expected(), v.Mean().Item(), 4*standardError, "%+v", e)
@@ -178,6 +178,16 @@ func TestStandardError(t *testing.T) {
 		v := s.FromFloat64([]float64{0, 2, 2, 7, 2, 2, 4, 5}, 2, 4)
 		assert.InDelta(t, math.Sqrt(14./3/4), sigreg.StandardError(v), 1e-12)
 		assert.True(t, math.IsNaN(sigreg.StandardError(v.Narrow(1, 0, 1))), "one slice says nothing of others")
+	})
+}
+
+func TestBadRanks(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		z, a := inputs(s, torch.Float64, []int64{1, 4, 2, 3}, 1, 1)
+		for _, ranks := range []sigreg.Ranks{{Size: -1}, {Size: 4}, {Mean: func(*torch.Scope, torch.Tensor) {}}} {
+			assert.Panics(t, func() { sigreg.Default().MeanAcross(s, z, a, ranks) })
+		}
+		assert.PanicsWithValue(t, "sigreg: Mean of the zero Tensor", func() { sigreg.Default().Mean(s, torch.Tensor{}, a) })
 	})
 }
 

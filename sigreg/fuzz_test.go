@@ -43,7 +43,7 @@ func FuzzSliced(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in := testkit.Bytes(b)
-		tests := []sigreg.Test{sigreg.Default(), sigreg.Paper(), univariate.AndersonDarling{}, univariate.VCReg{}, sigreg.EppsPulley{Knots: 2, TMax: 0.5, Weight: sigreg.Uniform}}
+		tests := []sigreg.Test{sigreg.Default(), sigreg.Paper(), univariate.AndersonDarling{}, univariate.VCReg{}, sigreg.EppsPulley{Knots: 2, TMax: 0.5, Weight: sigreg.UniformWeight}}
 		sliced := sigreg.Sliced{Test: tests[int(in.Byte())%len(tests)], Reduction: sigreg.Reduction(in.Byte() % 3), Clip: float64(in.Byte()%4) / 4}
 		n, k, m := int64(in.Byte()%70)+1, int64(in.Byte()%6)+1, int64(in.Byte()%9)+1
 		testkit.Survives(t, sliced, func(s *torch.Scope) {
@@ -61,7 +61,7 @@ func check(t *testing.T, s *torch.Scope, sliced sigreg.Sliced, z, a torch.Tensor
 		t.Fatalf("%+v of %v on %v: %v", sliced, z, a, v)
 	}
 	want := 0
-	if sliced.Reduction == sigreg.None {
+	if sliced.Reduction == sigreg.ReduceNone {
 		want = z.Dim() - 1
 	}
 	if v.Dim() != want {

@@ -8,8 +8,8 @@ import "math"
 //	cos((a+h)θ) = cos((a−h)θ) − 2 sin(aθ) sin(hθ)
 //	sin((a+h)θ) = 2 sin(aθ) cos(hθ) − sin((a−h)θ)
 //
-// so that every harmonic is a linear combination of products base × {1, anchors}, with coefficients ±2 and ±1. B·A
-// products stand for B·A harmonics, where about 2B + A rows are computed.
+// so that every harmonic is a linear combination of products {1, base} × {anchors, 1}, with coefficients ±2 and ±1. With A
+// factors on the right, (2B+1)·A products stand for the cosines and sines of B·A harmonics, where 2B + A − 1 rows are computed.
 //
 // Rows are, in this order: one; the B cosines; the B sines; the anchors from the second on (the first is the last sine);
 // and, once more, one. The factors on the left are rows 0 … 2B, those on the right the last A rows.

@@ -45,12 +45,12 @@ type Weight int
 
 // The weights of the published package.
 const (
-	Gaussian Weight = iota // e^{−t²/2}
-	Uniform                // 1: more of what is fine, as steps and atoms, and more noise
+	GaussianWeight Weight = iota // e^{−t²/2}
+	UniformWeight                // 1: more of what is fine, as steps and atoms, and more noise
 )
 
 func (w Weight) at(t float64) float64 {
-	if w == Uniform {
+	if w == UniformWeight {
 		return 1
 	}
 	return gauss(t)
@@ -71,8 +71,8 @@ func (e EppsPulley) Validate() error {
 	if !(e.TMax > 0) || math.IsInf(e.TMax, 0) {
 		errs = append(errs, fmt.Errorf("tmax: %g, expected a number above 0", e.TMax))
 	}
-	if e.Weight != Gaussian && e.Weight != Uniform {
-		errs = append(errs, fmt.Errorf("weight: %d, expected Gaussian or Uniform", e.Weight))
+	if e.Weight != GaussianWeight && e.Weight != UniformWeight {
+		errs = append(errs, fmt.Errorf("weight: %d, expected GaussianWeight or UniformWeight", e.Weight))
 	}
 	return errors.Join(errs...)
 }
@@ -90,7 +90,8 @@ func (e EppsPulley) Expected() float64 {
 
 // StandardError is that of the mean over slices of statistics [V, M], NaN for a single slice: how far SIGReg of these
 // slices may be from that of all directions. Slices of one step see the same samples, so it says nothing about how SIGReg
-// varies from batch to batch. On CUDA it waits for the device.
+// varies from batch to batch. It takes slices for independent: of [Orthogonal] ones the error is smaller than it says. On CUDA
+// it waits for the device.
 func StandardError(statistics torch.Tensor) float64 {
 	slices := statistics.MeanDim(0, false)
 	n := float64(slices.Numel())

@@ -30,9 +30,9 @@ type Reduction int
 
 // The reductions.
 const (
-	Mean Reduction = iota // over all views and slices, a scalar
-	Sum                   // over all views and slices, a scalar
-	None                  // they stay as they are
+	ReduceMean Reduction = iota // over all views and slices, a scalar
+	ReduceSum                   // over all views and slices, a scalar
+	ReduceNone                  // they stay as they are
 )
 
 // Validate reports every value that is out of range.
@@ -43,8 +43,8 @@ func (t Sliced) Validate() error {
 	} else if v, ok := t.Test.(interface{ Validate() error }); ok {
 		errs = append(errs, v.Validate())
 	}
-	if t.Reduction < Mean || t.Reduction > None {
-		errs = append(errs, fmt.Errorf("reduction: %d, expected Mean, Sum or None", t.Reduction))
+	if t.Reduction < ReduceMean || t.Reduction > ReduceNone {
+		errs = append(errs, fmt.Errorf("reduction: %d, expected ReduceMean, ReduceSum or ReduceNone", t.Reduction))
 	}
 	if !(t.Clip >= 0) || math.IsInf(t.Clip, 0) {
 		errs = append(errs, fmt.Errorf("clip: %g, expected a number from 0", t.Clip))
@@ -56,6 +56,7 @@ func (t Sliced) Validate() error {
 // Gradient flows into z, not into a. z of a 16-bit type is taken to float32, and a with it. It panics if t does not pass
 // Validate, and on other shapes and types.
 func (t Sliced) Statistic(s *torch.Scope, z, a torch.Tensor) torch.Tensor {
+	checkType("Sliced", z)
 	shape := z.Shape()
 	d := len(shape)
 	if d < 2 {
@@ -63,11 +64,11 @@ func (t Sliced) Statistic(s *torch.Scope, z, a torch.Tensor) torch.Tensor {
 	}
 	return s.Child(func(s *torch.Scope) torch.Tensor {
 		z = z.Reshape(product(shape[:d-2]), shape[d-2], shape[d-1])
-		if t.Reduction == None {
+		if t.Reduction == ReduceNone {
 			return t.statistics(s, z, a).Reshape(append(shape[:d-2:d-2], a.Size(-1))...)
 		}
 		mean, statistics := t.Mean(s, z, a)
-		if t.Reduction == Sum {
+		if t.Reduction == ReduceSum {
 			return mean.MulScalar(float64(statistics.Numel()))
 		}
 		return mean
@@ -100,6 +101,9 @@ func (t Sliced) Expected(s *torch.Scope, n int64) float64 {
 	if e, ok := t.Test.(EppsPulley); ok && t.Clip == 0 {
 		return e.Expected()
 	}
+	if n < 1 {
+		panic(fmt.Sprintf("sigreg: Expected of %d samples: expected 1 or more", n))
+	}
 	const samples = 1 << 20
 	var mean float64
 	s.NoGrad(func() {
@@ -117,9 +121,16 @@ func (t Sliced) Expected(s *torch.Scope, n int64) float64 {
 func (t Sliced) statistics(s *torch.Scope, z, a torch.Tensor) torch.Tensor {
 	t.mustBeValid()
 	checkSlices("Sliced", z, a)
+	return s.Child(func(s *torch.Scope) (v torch.Tensor) {
+		s.Autocast(torch.Float32, func() { v = t.projected(s, wide(z), a.Detach()) })
+		return v
+	})
+}
+
+// projected is statistics of embeddings that are wide enough, outside of autocast.
+func (t Sliced) projected(s *torch.Scope, z, a torch.Tensor) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
-		z := wide(z)
-		a := a.Detach().To(z.DType())
+		a := a.To(z.DType())
 		m := a.Size(1)
 		size := min(m, max(1, slabElements/(z.Size(0)*z.Size(1))))
 		var parts []torch.Tensor

@@ -58,10 +58,14 @@ func (d Slices) Validate() error {
 
 // At draws the unit vectors of a step as the columns of a tensor [k, Count]. No gradient. They are drawn on the CPU and
 // depend on d, step and k alone: equal on every device and every rank. (Orthogonal ones go through a QR decomposition in
-// float64, so that machines of different kinds may differ in the last digit.) It panics if d does not pass Validate.
+// float64, whose last digits depend on the kind of processor and on the number of threads.) It panics if d does not pass
+// Validate, and where k is less than 1.
 func (d Slices) At(s *torch.Scope, dtype torch.DType, step uint64, k int) torch.Tensor {
 	if err := d.Validate(); err != nil {
 		panic(fmt.Sprintf("sigreg: Slices: %v", err))
+	}
+	if k < 1 {
+		panic(fmt.Sprintf("sigreg: Slices: directions of %d dimensions, expected 1 or more", k))
 	}
 	if d.Every > 1 {
 		step /= uint64(d.Every)
@@ -69,23 +73,23 @@ func (d Slices) At(s *torch.Scope, dtype torch.DType, step uint64, k int) torch.
 	if d.Sampling == Orthogonal {
 		return d.bases(s, dtype, step, k)
 	}
-	return Directions(s, dtype, d.Seed, step, k, d.Count)
+	return d.independent(s, dtype, step, k)
 }
 
-// bases draws orthonormal bases: Q of the QR decomposition of a square Gaussian matrix, with the signs that make it
-// uniform among all (Mezzadri 2007, "How to generate random matrices from the classical compact groups").
+// bases draws orthonormal bases, or a part of one: Q of the QR decomposition of a Gaussian matrix, with the signs that make
+// it uniform among all (Mezzadri 2007, "How to generate random matrices from the classical compact groups").
 func (d Slices) bases(s *torch.Scope, dtype torch.DType, step uint64, k int) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
-		count := (d.Count + k - 1) / k
-		a := s.FromFloat64(normal(d.Seed, step, count*k, k), int64(count), int64(k), int64(k)).ToDevice(torch.CPU)
-		bases := s.Empty(torch.Float64, int64(count), int64(k), int64(k)).ToDevice(torch.CPU)
-		// One at a time on each thread: the digits then do not depend on the number of threads.
+		width := min(k, d.Count)
+		count := (d.Count + width - 1) / width
+		a := s.FromFloat64(normal(d.Seed, step, count*k, width), int64(count), int64(k), int64(width)).ToDevice(torch.CPU)
+		bases := s.Empty(torch.Float64, int64(count), int64(k), int64(width)).ToDevice(torch.CPU)
 		s.Parallel(count, func(s *torch.Scope, _, i int) {
 			q, r := s.Use(a).Select(0, int64(i)).QR()
 			s.Use(bases).Select(0, int64(i)).Copy_(q.Mul(r.Diagonal().Sign()))
 		})
-		// [count, k, k] to columns.
-		columns := bases.Transpose(1, 2).Reshape(int64(count*k), int64(k)).Narrow(0, 0, int64(d.Count)).T()
+		// [count, k, width] to columns.
+		columns := bases.Transpose(1, 2).Reshape(int64(count*width), int64(k)).Narrow(0, 0, int64(d.Count)).T()
 		return columns.To(dtype).ToDevice(s.Device()).Contiguous()
 	})
 }
@@ -93,7 +97,13 @@ func (d Slices) bases(s *torch.Scope, dtype torch.DType, step uint64, k int) tor
 // Directions draws m independent unit vectors, uniform on the sphere of k dimensions, as the columns of a tensor [k, m]:
 // [Slices] without options.
 func Directions(s *torch.Scope, dtype torch.DType, seed, step uint64, k, m int) torch.Tensor {
-	a := normal(seed, step, k, m)
+	return Slices{Count: m, Seed: seed}.At(s, dtype, step, k)
+}
+
+// independent draws unit vectors that have nothing to do with each other.
+func (d Slices) independent(s *torch.Scope, dtype torch.DType, step uint64, k int) torch.Tensor {
+	m := d.Count
+	a := normal(d.Seed, step, k, m)
 	norm := make([]float64, m)
 	for i := range k {
 		for j, v := range a[i*m : (i+1)*m] {

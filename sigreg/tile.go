@@ -122,7 +122,7 @@ func newTiles(s *torch.Scope, h *harmonics, dtype torch.DType, rows, n int64) *t
 	// As few tiles as fit, but a multiple of the workers, so that all have the same to do.
 	count := (rows*t.length + capacity - 1) / capacity
 	count = (count + workers - 1) / workers * workers
-	t.lines = max(1, (rows+count-1)/count)
+	t.lines = max(1, min(capacity/t.length, (rows+count-1)/count))
 	for range workers {
 		memory := s.Empty(dtype, buffers, t.lines*t.length)
 		memory.Select(0, 0).Fill_(1)

@@ -17,33 +17,25 @@ import (
 // pays for the start of the threads once, and not once for each operation.
 //
 // f gets a scope that ends with its call, without gradients and without autocast, and a worker, 0 … NumThreads-1, whose
-// buffers nobody else uses meanwhile. The pieces must be independent of each
-// other; they run in no particular order, and tensors of outer scopes may only be arguments in f: [Scope.Use] makes them
-// receivers. The first panic in f is that of Parallel, after the calls that had begun; runtime.Goexit in f is not allowed.
-// On CUDA, and where there is one thread, the calls are made one after the other.
+// buffers nobody else uses meanwhile. The pieces must be independent of each other; they run in no particular order.
+// Tensors of outer scopes may only be arguments in f: [Scope.Use] makes them receivers. The first panic in f is that of
+// Parallel, after the calls that had begun; runtime.Goexit in f is not allowed.
+//
+// On CUDA the calls are made one after the other, and operations on the CPU take all its threads.
 func (s *Scope) Parallel(n int, f func(s *Scope, worker, piece int)) {
-	threads := min(n, s.NumThreads())
-	if s.th.device.IsCUDA() || threads < 2 {
-		s.NoGrad(func() {
-			s.Autocast(Float32, func() {
-				for i := range n {
-					s.Child(func(s *Scope) Tensor {
-						f(s, 0, i)
-						return Tensor{}
-					})
-				}
-			})
-		})
-		return
+	// Always the whole team: libgomp ends the threads that a smaller one does not need, and starts them again afterwards.
+	team := s.NumThreads()
+	if s.th.device.IsCUDA() {
+		team = 1
 	}
-	for len(s.th.workers) < threads {
+	for len(s.th.workers) < team {
 		s.th.workers = append(s.th.workers, &Thread{device: s.th.device, mem: newScratch()})
 	}
 	p := &parallel{n: int64(n), f: f, threads: s.th.workers}
-	job := cgo.NewHandle(p)
-	ran := C.gojepa_parallel(C.uintptr_t(job), C.int(threads)) != 0
-	job.Delete()
-	if !ran {
+	cur := s.th.cur
+	s.th.cur = nil // receivers of outer scopes are mistakes, and are found as such
+	defer func() { s.th.cur = cur }()
+	if team < 2 || n < 1 || !p.start(team) {
 		p.work(0)
 	}
 	if p.panicked != nil {
@@ -60,6 +52,13 @@ type parallel struct {
 
 	mu       sync.Mutex
 	panicked any // *Error, or *Panic
+}
+
+// start works on a team of threads. It returns false where there is none.
+func (p *parallel) start(team int) bool {
+	job := cgo.NewHandle(p)
+	defer job.Delete()
+	return C.gojepa_parallel(C.uintptr_t(job), C.int(team)) != 0
 }
 
 //export gojepaParallelWorker

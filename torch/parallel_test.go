@@ -4,9 +4,11 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/sugarme/gotch/libtch"
 
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -55,6 +57,7 @@ func TestParallelIsOneThread(t *testing.T) {
 			assert.Equal(t, []float64{s.Use(x).Sum().Item(), s.Use(x).Sum().Item()}, inside[:])
 		}))
 		assert.InDelta(t, inside[0], outside, 1)
+		assert.NotEqual(t, inside[0], outside, "two threads add up in another order: the comparison above tells")
 		assert.Equal(t, 2, s.NumThreads())
 	}))
 }
@@ -149,13 +152,65 @@ func TestWithGradient(t *testing.T) {
 	})
 }
 
+// TestWithGradientTakesMemory: a backward that frees the graph leaves the gradient where it was.
+func TestWithGradientTakesMemory(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		address := func(t torch.Tensor) unsafe.Pointer {
+			h := libtch.Ctensor(t.NewHandle())
+			defer libtch.AtFree(h)
+			return libtch.AtDataPtr(h)
+		}
+		x := s.Ones(torch.Float32, 1000).SetRequiresGrad(true)
+		var given unsafe.Pointer
+		y := s.Child(func(s *torch.Scope) torch.Tensor {
+			grad := s.Ones(torch.Float32, 1000)
+			given = address(grad)
+			return s.Full(torch.Float32, 7).WithGradient(x, grad)
+		})
+		y.MulScalar(3).Backward()
+		assert.Equal(t, given, address(x.Grad()))
+		assert.Equal(t, float64(3), x.Grad().Max().Item())
+	})
+}
+
+// TestParallelFindsOuterReceivers: on any number of threads.
+func TestParallelFindsOuterReceivers(t *testing.T) {
+	for _, n := range []int{1, 2} {
+		th := threads(t, n)
+		func() {
+			defer func() {
+				p, ok := recover().(*torch.Panic)
+				require.True(t, ok)
+				assert.Equal(t, "torch: operation outside Do", p.Value)
+			}()
+			_ = th.Do(ctx, func(s *torch.Scope) {
+				x := s.Ones(torch.Float32, 2)
+				s.Parallel(2, func(*torch.Scope, int, int) { x.AddScalar(1) })
+			})
+		}()
+		usable(t, th)
+	}
+}
+
+func TestZeroTensor(t *testing.T) {
+	for _, f := range []func(){
+		func() { torch.Tensor{}.DType() }, func() { torch.Tensor{}.Shape() }, func() { torch.Tensor{}.Device() },
+		func() { torch.Tensor{}.RequiresGrad() },
+	} {
+		assert.PanicsWithValue(t, "torch: the zero Tensor has neither shape nor type", f)
+	}
+}
+
 func TestWithGradientFails(t *testing.T) {
 	for message, f := range map[string]func(s *torch.Scope){
-		"expected three tensors of one type, and the last two of one shape": func(s *torch.Scope) {
+		"expected three tensors of one type, the last two of one shape, to which the first can be broadcast": func(s *torch.Scope) {
 			s.Ones(torch.Float32, 1).WithGradient(s.Ones(torch.Float32, 2), s.Ones(torch.Float32, 3))
 		},
 		"float64[1], float32[2], float32[2]": func(s *torch.Scope) {
 			s.Ones(torch.Float64, 1).WithGradient(s.Ones(torch.Float32, 2), s.Ones(torch.Float32, 2))
+		},
+		"float32[5], float32[1], float32[1]": func(s *torch.Scope) {
+			s.Ones(torch.Float32, 5).WithGradient(s.Ones(torch.Float32, 1), s.Ones(torch.Float32, 1))
 		},
 		"backward": func(s *torch.Scope) {
 			x := s.Ones(torch.Float32, 2).SetRequiresGrad(true)

@@ -104,20 +104,28 @@ func (t Tensor) Size(d int) int64 {
 	return dims[d]
 }
 
+// handle is t.c. The zero Tensor would end the process inside libtorch; here it panics.
+func (t Tensor) handle() libtch.Ctensor {
+	if t.c == nil {
+		panic("torch: the zero Tensor has neither shape nor type")
+	}
+	return t.c
+}
+
 // Dim is the number of dimensions.
-func (t Tensor) Dim() int { return int(libtch.AtDim(t.c)) }
+func (t Tensor) Dim() int { return int(libtch.AtDim(t.handle())) }
 
 // Numel is the number of elements.
 func (t Tensor) Numel() int64 { return numel(t.Shape()) }
 
 // DType is the type of t's elements.
-func (t Tensor) DType() DType { return DType(libtch.AtScalarType(t.c)) }
+func (t Tensor) DType() DType { return DType(libtch.AtScalarType(t.handle())) }
 
 // Device is where t lives.
-func (t Tensor) Device() Device { return deviceOf(int(int32(libtch.AtDevice(t.c)))) }
+func (t Tensor) Device() Device { return deviceOf(int(int32(libtch.AtDevice(t.handle())))) }
 
 // RequiresGrad reports whether gradients flow into t.
-func (t Tensor) RequiresGrad() bool { return libtch.AtRequiresGrad(t.c) }
+func (t Tensor) RequiresGrad() bool { return libtch.AtRequiresGrad(t.handle()) }
 
 // IsContiguous reports whether the elements lie in memory in C order without gaps.
 func (t Tensor) IsContiguous() bool { return libtch.AtIsContiguous(t.c) }
@@ -265,13 +273,27 @@ func (t Tensor) SetRequiresGrad(on bool) Tensor {
 // another tensor of that memory, still exists.
 func (t Tensor) WithGradient(x, grad Tensor) Tensor {
 	args := []Tensor{t, x, grad}
-	if x.DType() != t.DType() || x.DType() != grad.DType() || !slices.Equal(x.Shape(), grad.Shape()) {
-		panic(newError("with_gradient", "expected three tensors of one type, and the last two of one shape", args))
+	if x.DType() != t.DType() || x.DType() != grad.DType() || !slices.Equal(x.Shape(), grad.Shape()) || !broadcasts(t.Shape(), x.Shape()) {
+		panic(newError("with_gradient", "expected three tensors of one type, the last two of one shape, to which the first can be broadcast", args))
 	}
 	if msg := nativeWithGradient(t.out(), t.c, x.c, grad.c); msg != "" {
 		panic(newError("with_gradient", msg, args))
 	}
 	return t.result("with_gradient", args...)
+}
+
+// broadcasts reports whether a tensor of the shape from can be repeated to the shape to.
+func broadcasts(from, to []int64) bool {
+	skip := len(to) - len(from)
+	if skip < 0 {
+		return false
+	}
+	for i, n := range from {
+		if n != 1 && n != to[skip+i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Detach returns a tensor of the same memory that no gradient flows through.

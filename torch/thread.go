@@ -122,13 +122,18 @@ func (t *Thread) serve() {
 			t.run(j)
 		case <-t.quit:
 			exiting = false
-			t.mem.free()
-			for _, w := range t.workers {
-				w.mem.free()
-			}
+			t.free()
 			close(t.done)
 			return
 		}
+	}
+}
+
+// free gives back the memory of t and of the workers that Parallel had, theirs too.
+func (t *Thread) free() {
+	t.mem.free()
+	for _, w := range t.workers {
+		w.free()
 	}
 }
 

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"fmt"
+
 	"github.com/gojepa/gojepa/lejepa"
 	"github.com/gojepa/gojepa/sigreg"
 	"github.com/gojepa/gojepa/sigreg/univariate"
@@ -20,6 +22,18 @@ var tests = map[string]sigreg.Test{
 	"nll":              univariate.NLL{},
 }
 
+// leastBatch are the tests that take no single sample.
+var leastBatch = map[string]int{"shapiro-wilk": 3, "entropy": 3, "vcreg": 2, "jarque-bera": 2}
+
+// checkBatch reports a batch too small for the test.
+func checkBatch(c config.Config) error {
+	size, least := c.Schedule.BatchSize.Or(1), leastBatch[c.Loss.Test]
+	if size < least {
+		return fmt.Errorf("schedule.batch_size: %d, expected %d or more for loss.test %s", size, least, c.Loss.Test)
+	}
+	return nil
+}
+
 // newObjective is the objective of a valid configuration.
 func newObjective(c config.Config) lejepa.Objective {
 	l := c.Loss
@@ -33,7 +47,7 @@ func newObjective(c config.Config) lejepa.Objective {
 	if l.Test == "epps-pulley" {
 		e := sigreg.EppsPulley{Knots: l.Knots, TMax: l.TMax, Symmetric: l.Symmetric}
 		if l.Weight == "uniform" {
-			e.Weight = sigreg.Uniform
+			e.Weight = sigreg.UniformWeight
 		}
 		o.Test = e
 	}

@@ -23,12 +23,19 @@ func TestNewObjective(t *testing.T) {
 		Symmetric: true, Weight: "uniform", Clip: 1.5,
 	}
 	o := newObjective(c)
-	assert.Equal(t, sigreg.EppsPulley{Knots: 8, TMax: 4, Symmetric: true, Weight: sigreg.Uniform}, o.Test)
+	assert.Equal(t, sigreg.EppsPulley{Knots: 8, TMax: 4, Symmetric: true, Weight: sigreg.UniformWeight}, o.Test)
 	assert.Equal(t, sigreg.Slices{Count: 9, Sampling: sigreg.Orthogonal, Every: 3, Seed: 5}, o.Slices)
 	assert.Equal(t, 1.5, o.Clip)
 	assert.Equal(t, 0.1, o.Lambda)
 	c.Loss.Test = "watson"
 	assert.Equal(t, univariate.Watson{}, newObjective(c).Test)
+}
+
+func TestSmallBatch(t *testing.T) {
+	c := small(t)
+	c.Loss.Test, c.Schedule.BatchSize = "entropy", config.Of(2)
+	_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}))
+	assert.ErrorContains(t, err, "schedule.batch_size: 2, expected 3 or more for loss.test entropy")
 }
 
 // TestEveryTestTrains runs a few steps with every test that a configuration can name.

@@ -129,7 +129,7 @@ func (r *run) train(ctx context.Context) (err error) {
 		r.at.Elapsed += took
 		images += batch.Rows()
 		bar.Set(r.at.Step, images, fmt.Sprintf("loss %.4f", f.Loss), fmt.Sprintf("prediction %.4f", f.Prediction),
-			fmt.Sprintf("SIGReg %.2f (Gaussian %.2f)", f.SIGReg, r.expected))
+			fmt.Sprintf("SIGReg %.3g (Gaussian %.3g)", f.SIGReg, r.expected))
 		err = r.log.Step(runlog.Step{
 			Step: r.at.Step, Epoch: r.epoch(), Loss: f.Loss, Prediction: f.Prediction, SIGReg: f.SIGReg, SIGRegSE: f.SIGRegSE, SIGRegExpected: r.expected,
 			LR: f.lr, GradNorm: f.gradNorm, ImagesPerS: float64(batch.Rows()) / took.Seconds(), Seconds: r.at.Elapsed.Seconds(),

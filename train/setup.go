@@ -207,7 +207,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	c := r.cfg
 	projector := lejepa.ProjectorConfig{Hidden: c.Projector.Hidden, Dim: c.Projector.Dim}
 	r.objective = newObjective(c)
-	if err := errors.Join(r.objective.Validate(), projector.Validate()); err != nil {
+	if err := errors.Join(r.objective.Validate(), projector.Validate(), checkBatch(c)); err != nil {
 		return err
 	}
 	r.schedule = optim.Schedule{Peak: c.Optim.LR, Final: c.Optim.FinalLR, Warmup: c.Optim.WarmupSteps.Or(0), Steps: r.steps}

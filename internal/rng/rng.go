@@ -19,7 +19,7 @@ const (
 	Weights    Purpose = iota + 1 // initial weights; counter: index of the parameter
 	Order                         // order of samples; counter: epoch
 	Views                         // augmentation; counters: epoch, sample
-	Slices                        // directions of SIGReg; counter: step
+	Slices                        // directions of SIGReg; counters: step, row
 	DropPath                      // stochastic depth; counters: step, layer
 	Probe                         // evaluation: probe initialisation, splits
 	Sample                        // subsets of a collection

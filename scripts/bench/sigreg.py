@@ -4,7 +4,7 @@
 The opponents are the direct formula in torch==2.11.0, eager and by torch.compile. All three are measured in turn, several
 times over, in this one run; the least time of each counts, since whatever else the machine does only ever adds to it. Each
 measures every shape in a process of its own, so that the memory is that of the shape: what one evaluation adds to the
-process at its peak, beyond the embeddings and the directions.
+process at its peak, beyond the embeddings and the directions, and beyond what a small evaluation has left.
 
     make bench-sigreg
     make bench-sigreg BENCH_FLAGS="--rounds 3 --seconds 1"
@@ -12,6 +12,7 @@ process at its peak, beyond the embeddings and the directions.
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -54,7 +55,7 @@ def worker(kind, shape, threads):
     if kind == "draw":
         def once():
             torch.nn.functional.normalize(torch.randn(k, m), dim=0)
-        memory = 0.0
+        memory = -math.inf
     else:
         f = torch.compile(formula(torch)) if kind == "compiled" else formula(torch)
         z = torch.randn(v, n, k, requires_grad=True)
@@ -64,13 +65,20 @@ def worker(kind, shape, threads):
             z.grad = None
             f(z, a).backward()
 
-        if kind == "compiled":  # compiling takes memory of its own
+        # What any evaluation needs is there after a small one, and after compiling, which takes memory of its own.
+        small = torch.randn(1, 300, 4, requires_grad=True)
+        formula(torch)(small, torch.nn.functional.normalize(torch.randn(4, 64), dim=0)).backward()
+        if kind == "compiled":
             once()
-        # The peak can be reset to what is resident now.
-        pathlib.Path("/proc/self/clear_refs").write_text("5")
-        before = status("VmRSS")
-        once()
-        memory = status("VmHWM") - before
+        memory = -math.inf
+        try:  # the peak can be reset to what is resident now, where the kernel allows it
+            pathlib.Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            pass
+        else:
+            before = status("VmRSS")
+            once()
+            memory = status("VmHWM") - before
     print(json.dumps({"memory": memory}), flush=True)
     for line in sys.stdin:
         least, end = float("inf"), time.perf_counter() + float(line)
@@ -111,14 +119,15 @@ class Go:
 
     def __init__(self, binary, name):
         self.command = [binary, "-test.run", "^$", "-test.bench", f"^{name.replace('/', '$/^')}$"]
-        self.memory = 0.0
+        self.memory = -math.inf
 
     def measure(self, seconds):
         out = subprocess.run([*self.command, "-test.benchtime", f"{seconds}s"], capture_output=True, text=True, check=True).stdout
-        found = dict((unit, float(value)) for value, unit in re.findall(r"([\d.e+]+) (ms|MB-extra)\b", out))
-        if "ms" not in found:
-            sys.exit(f"sigreg.py: {self.command} printed no time:\n{out}")
-        self.memory = max(self.memory, found.get("MB-extra", 0))
+        found = re.findall(r"(-?[\d.e+]+) (ms|MB-extra)(?!\S)", out)
+        if [unit for _, unit in found].count("ms") != 1:
+            sys.exit(f"sigreg.py: {self.command} did not print one time:\n{out}")
+        found = {unit: float(value) for value, unit in found}
+        self.memory = max(self.memory, found.get("MB-extra", -math.inf))
         return found["ms"]
 
     def close(self):
@@ -134,6 +143,10 @@ def contest(rivals, rounds, seconds):
     for rival in rivals:
         rival.close()
     return least
+
+
+def megabytes(memory):
+    return f"{max(0, memory):.0f} MB" if math.isfinite(memory) else "–"
 
 
 def figure(ms):
@@ -153,11 +166,11 @@ def main(args):
             go = Go(binary, "BenchmarkMean/" + name)
             eager, compiled = (Python(kind, shape, args.threads) for kind in ("eager", "compiled"))
             ms = contest([go, eager, compiled], args.rounds, args.seconds)
-            draw = contest([Go(binary, "BenchmarkDirections/K={2}/M={3}".format(*shape)), Python("draw", shape, args.threads)],
+            draw = contest([Go(binary, "BenchmarkDirections/K={2}/M={3}/independent".format(*shape)), Python("draw", shape, args.threads)],
                            args.rounds, args.seconds / 2)
-            cells = [f"{figure(ms[0])} ms, {go.memory:.0f} MB"]
+            cells = [f"{figure(ms[0])} ms, {megabytes(go.memory)}"]
             for rival, time_ in zip((eager, compiled), ms[1:]):
-                cells.append(f"{figure(time_)} ms ({time_ / ms[0]:.1f} ×), {rival.memory:.0f} MB")
+                cells.append(f"{figure(time_)} ms ({time_ / ms[0]:.1f} ×), {megabytes(rival.memory)}")
             cells += [f"{figure(d)} ms" for d in draw]
             print("| " + ", ".join(map(str, shape)) + " | " + " | ".join(cells) + " |", flush=True)
 

@@ -32,7 +32,7 @@ type facts struct {
 var all = []facts{
 	{"EppsPulley", sigreg.Default(), eppsPulley(3, 16, false), 1, false},
 	{"EppsPulley paper", sigreg.Paper(), eppsPulley(5, 8, false), 1, false},
-	{"EppsPulley uniform", sigreg.EppsPulley{Knots: 7, TMax: 2, Weight: sigreg.Uniform}, eppsPulley(2, 6, true), 1, false},
+	{"EppsPulley uniform", sigreg.EppsPulley{Knots: 7, TMax: 2, Weight: sigreg.UniformWeight}, eppsPulley(2, 6, true), 1, false},
 	{"AndersonDarling", univariate.AndersonDarling{}, andersonDarling, 1, false},
 	{"CramerVonMises", univariate.CramerVonMises{}, cramerVonMises, 1, false},
 	{"Watson", univariate.Watson{}, watson, 1, false},

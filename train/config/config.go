@@ -66,12 +66,12 @@ type Loss struct {
 	Slices        int     `yaml:"slices" flag:"slices" help:"random directions that SIGReg tests"`
 	Directions    string  `yaml:"directions" enum:"independent,orthogonal" help:"how they are drawn: each by itself, or as orthonormal bases, which cover few dimensions more evenly"`
 	ResampleEvery int     `yaml:"resample_every" help:"steps for which they stay the same, 1 or more"`
-	Test          string  `yaml:"test" enum:"epps-pulley,anderson-darling,cramer-von-mises,watson,shapiro-wilk,vcreg,jarque-bera,moments,entropy,nll" arg:"TEST" help:"what each slice is put to: epps-pulley, which is LeJEPA's own and by far the fastest, anderson-darling, cramer-von-mises, watson, jarque-bera, vcreg, moments or nll; shapiro-wilk and entropy, which do not see collapse"`
+	Test          string  `yaml:"test" enum:"epps-pulley,anderson-darling,cramer-von-mises,watson,shapiro-wilk,vcreg,jarque-bera,moments,entropy,nll" arg:"TEST" help:"what each slice is put to: epps-pulley, which is LeJEPA's own and by far the fastest, anderson-darling, cramer-von-mises, watson, jarque-bera, vcreg, moments or nll; shapiro-wilk and entropy work too, but do not see collapse"`
 	Knots         int     `yaml:"knots" help:"of epps-pulley: points of the integral over t, 2 or more"`
 	TMax          float64 `yaml:"t_max" help:"of epps-pulley: end of the range of t, above 0"`
 	Symmetric     bool    `yaml:"symmetric" help:"of epps-pulley: integrate over [-t_max, t_max], as the paper's algorithm does, and not over [0, t_max] counted twice"`
 	Weight        string  `yaml:"weight" enum:"gaussian,uniform" help:"of epps-pulley: weight of the points of the integral"`
-	Clip          float64 `yaml:"clip" help:"slices whose statistic is below it are left alone; 0 leaves none"`
+	Clip          float64 `yaml:"clip" help:"slices whose statistic is below it count as 0 and are left alone; 0: every slice counts"`
 }
 
 // Projector is the MLP between features and objective; it is not used after training.
