@@ -15,14 +15,6 @@ import (
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
 
-// threads starts a thread with n threads of libtorch behind it.
-func threads(t *testing.T, n int) *torch.Thread {
-	th, err := torch.Start(torch.Options{Threads: n})
-	require.NoError(t, err)
-	t.Cleanup(th.Close)
-	return th
-}
-
 // gradient returns Mean's values and the gradient by z, at z taken to a type.
 func gradient(s *torch.Scope, e sigreg.EppsPulley, z, a torch.Tensor, dtype torch.DType) (mean, statistics, grad torch.Tensor) {
 	z = z.Detach().Clone().To(dtype).SetRequiresGrad(true)
@@ -78,7 +70,7 @@ func TestTiles(t *testing.T) {
 		{[]int64{2, 2048, 2, 600}, sigreg.EppsPulley{Knots: 3, TMax: 2}}, // more than a slab
 	} {
 		for n := 1; n <= 3; n += 1 + i%2 {
-			require.NoError(t, threads(t, n).Do(t.Context(), func(s *torch.Scope) {
+			require.NoError(t, torchtest.Threads(t, n).Do(t.Context(), func(s *torch.Scope) {
 				z, a := inputs(s, torch.Float64, c.shape, uint64(i), 1)
 				wantMean, want, wantGrad := formula(s, c.rule, z, a)
 				mean, got, grad := gradient(s, c.rule, z, a, torch.Float64)
@@ -248,7 +240,7 @@ func TestRanks(t *testing.T) {
 				gradients := make([][]float64, size)
 				var done sync.WaitGroup
 				for rank := range size {
-					th := threads(t, 1+rank%2)
+					th := torchtest.Threads(t, 1+rank%2)
 					done.Add(1)
 					go func() {
 						defer done.Done()

@@ -149,7 +149,7 @@ func TestOrthogonalDirections(t *testing.T) {
 	d := sigreg.Slices{Count: 2000, Sampling: sigreg.Orthogonal, Seed: 7}
 	var first []float64
 	for _, n := range []int{1, 2} {
-		require.NoError(t, threads(t, n).Do(t.Context(), func(s *torch.Scope) {
+		require.NoError(t, torchtest.Threads(t, n).Do(t.Context(), func(s *torch.Scope) {
 			a := d.At(s, torch.Float64, 3, 16)
 			uniform(t, s, a, 1e-9) // exact, as 2000 is a multiple of 16
 			for i := range int64(2000 / 16) {
@@ -167,7 +167,7 @@ func TestOrthogonalDirections(t *testing.T) {
 			assert.Less(t, math.Abs(a.Select(0, 0).Mean().Item()), 5*math.Sqrt(1./16/2000))
 
 			wide := sigreg.Slices{Count: 300, Sampling: sigreg.Orthogonal}.At(s, torch.Float64, 1, 300).Float64s()
-			require.NoError(t, threads(t, 3-n).Do(t.Context(), func(s *torch.Scope) {
+			require.NoError(t, torchtest.Threads(t, 3-n).Do(t.Context(), func(s *torch.Scope) {
 				again := sigreg.Slices{Count: 300, Sampling: sigreg.Orthogonal}.At(s, torch.Float64, 1, 300).Float64s()
 				torchtest.Close(t, wide, again, 1e-12, 0, "on any number of threads, but for rounding")
 			}))

@@ -14,17 +14,9 @@ import (
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
 
-// threads starts a CPU thread with n threads of libtorch behind it.
-func threads(t *testing.T, n int) *torch.Thread {
-	th, err := torch.Start(torch.Options{Threads: n})
-	require.NoError(t, err)
-	t.Cleanup(th.Close)
-	return th
-}
-
 func TestParallelDoesEveryPieceOnce(t *testing.T) {
 	for _, n := range []int{1, 2, 4} {
-		th := threads(t, n)
+		th := torchtest.Threads(t, n)
 		for _, pieces := range []int{0, 1, 3, 50} {
 			require.NoError(t, th.Do(ctx, func(s *torch.Scope) {
 				sums := s.Zeros(torch.Float32, 50)
@@ -48,12 +40,12 @@ func TestParallelDoesEveryPieceOnce(t *testing.T) {
 
 // TestParallelIsOneThread: inside, an operation is computed as on one thread, and outside as before.
 func TestParallelIsOneThread(t *testing.T) {
-	require.NoError(t, threads(t, 2).Do(ctx, func(s *torch.Scope) {
+	require.NoError(t, torchtest.Threads(t, 2).Do(ctx, func(s *torch.Scope) {
 		x := s.FromFloat64(torchtest.Values(1, 1<<20), 1<<20).To(torch.Float32)
 		var inside [2]float64
 		s.Parallel(2, func(s *torch.Scope, _, piece int) { inside[piece] = s.Use(x).Sum().Item() })
 		outside := x.Sum().Item()
-		require.NoError(t, threads(t, 1).Do(ctx, func(s *torch.Scope) {
+		require.NoError(t, torchtest.Threads(t, 1).Do(ctx, func(s *torch.Scope) {
 			assert.Equal(t, []float64{s.Use(x).Sum().Item(), s.Use(x).Sum().Item()}, inside[:])
 		}))
 		assert.InDelta(t, inside[0], outside, 1)
@@ -64,7 +56,7 @@ func TestParallelIsOneThread(t *testing.T) {
 
 func TestParallelModes(t *testing.T) {
 	for _, n := range []int{1, 2} {
-		require.NoError(t, threads(t, n).Do(ctx, func(s *torch.Scope) {
+		require.NoError(t, torchtest.Threads(t, n).Do(ctx, func(s *torch.Scope) {
 			x := s.Ones(torch.Float32, 2, 2).SetRequiresGrad(true)
 			s.Autocast(torch.BFloat16, func() {
 				s.Parallel(4, func(s *torch.Scope, _, _ int) {
@@ -82,7 +74,7 @@ func TestParallelModes(t *testing.T) {
 
 func TestParallelFailures(t *testing.T) {
 	for _, n := range []int{1, 2} {
-		th := threads(t, n)
+		th := torchtest.Threads(t, n)
 		err := th.Do(ctx, func(s *torch.Scope) {
 			x := s.Zeros(torch.Float32, 2, 3)
 			s.Parallel(8, func(s *torch.Scope, _, piece int) {
@@ -176,7 +168,7 @@ func TestWithGradientTakesMemory(t *testing.T) {
 // TestParallelFindsOuterReceivers: on any number of threads.
 func TestParallelFindsOuterReceivers(t *testing.T) {
 	for _, n := range []int{1, 2} {
-		th := threads(t, n)
+		th := torchtest.Threads(t, n)
 		func() {
 			defer func() {
 				p, ok := recover().(*torch.Panic)

@@ -135,17 +135,7 @@ func TestFloat32(t *testing.T) {
 
 // Test16Bit: what is 16 bits wide is computed in float32, and has a gradient 16 bits wide.
 func Test16Bit(t *testing.T) {
-	each(t, func(t *testing.T, c facts, s *torch.Scope) {
-		for _, dtype := range []torch.DType{torch.BFloat16, torch.Float16} {
-			x := s.FromFloat64(testkit.Inputs(12, 50, 3, 0, 1), 50, 3).To(dtype)
-			want, wantGrad := testkit.Gradient(s, c.test, x.To(torch.Float32))
-			got, grad := testkit.Gradient(s, c.test, x)
-			assert.Equal(t, torch.Float32, got.DType())
-			assert.Equal(t, want.Float64s(), got.Float64s())
-			assert.Equal(t, dtype, grad.DType())
-			assert.Equal(t, wantGrad.To(dtype).Float64s(), grad.Float64s())
-		}
-	})
+	each(t, func(t *testing.T, c facts, s *torch.Scope) { testkit.SixteenBit(t, s, c.test) })
 }
 
 // TestCollapsed: samples that are all equal, or nearly, have finite values and gradients, of any size that float32 can

@@ -25,8 +25,11 @@ func Main(m *testing.M) {
 }
 
 // Thread starts a CPU thread that ends with the test.
-func Thread(t testing.TB) *torch.Thread {
-	th, err := torch.Start(torch.Options{Threads: 1})
+func Thread(t testing.TB) *torch.Thread { return Threads(t, 1) }
+
+// Threads is Thread with n threads of libtorch behind it.
+func Threads(t testing.TB, n int) *torch.Thread {
+	th, err := torch.Start(torch.Options{Threads: n})
 	require.NoError(t, err)
 	t.Cleanup(th.Close)
 	return th

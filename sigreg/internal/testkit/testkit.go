@@ -86,6 +86,19 @@ func Strides(t *testing.T, s *torch.Scope, c Tester, x torch.Tensor, what string
 	torchtest.Close(t, wantGrad.Float64s(), leaf.Grad().Float64s(), 1e-11, 1e-12, what)
 }
 
+// SixteenBit asserts that samples 16 bits wide have the values of float32 and its gradient, rounded to their type.
+func SixteenBit(t *testing.T, s *torch.Scope, c Tester) {
+	for _, dtype := range []torch.DType{torch.BFloat16, torch.Float16} {
+		x := s.FromFloat64(Inputs(12, 50, 3, 0, 1), 50, 3).To(dtype)
+		want, wantGrad := Gradient(s, c, x.To(torch.Float32))
+		got, grad := Gradient(s, c, x)
+		assert.Equal(t, torch.Float32, got.DType())
+		assert.Equal(t, want.Float64s(), got.Float64s())
+		assert.Equal(t, dtype, grad.DType())
+		assert.Equal(t, wantGrad.To(dtype).Float64s(), grad.Float64s())
+	}
+}
+
 // Panics asserts that the test panics with the message for the x that f makes, behind its package's and its own name.
 func Panics(t *testing.T, message string, c Tester, f func(s *torch.Scope) torch.Tensor) {
 	t.Helper()
