@@ -48,7 +48,7 @@ func TestReadIDX(t *testing.T) {
 		assert.Equal(t, 4, label)
 		m, err := s.Image(ctx, 1)
 		require.NoError(t, err)
-		assert.Equal(t, &Image{1, 2, 3, []uint8{7, 8, 9, 10, 11, 12}}, m)
+		assert.Equal(t, &Image{Channels: 1, Height: 2, Width: 3, Pix: []uint8{7, 8, 9, 10, 11, 12}}, m)
 		assert.Equal(t, "i[1]", s.Name(1))
 
 		s, err = ReadIDX(images, "", 3)
@@ -58,7 +58,7 @@ func TestReadIDX(t *testing.T) {
 		assert.False(t, ok)
 		m, err = s.Image(ctx, 0)
 		require.NoError(t, err)
-		assert.Equal(t, &Image{3, 2, 3, []uint8{1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6}}, m)
+		assert.Equal(t, &Image{Channels: 3, Height: 2, Width: 3, Pix: []uint8{1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6}}, m)
 	}
 }
 

@@ -5,28 +5,49 @@ import (
 	"fmt"
 )
 
-// Image is a rectangle of 8-bit samples, planar: sample (c, y, x) is Pix[(c*Height+y)*Width+x].
-//
-// Deeper samples have their place: they will come as slices beside Pix, []uint16 and []float32, of which an image has
-// exactly one, so that code which reads Pix meets an empty slice, and not misread numbers, when it is handed such an
-// image; [Image.Check] tells it so.
+// Image is a rectangle of samples, planar: sample (c, y, x) is at (c*Height+y)*Width+x of Pix or of Float. An image has one
+// of the two: Pix holds samples of 8 bits; Float holds deeper ones, scaled so that black is 0 and white is 1. All are
+// finite; those beyond the range that was scaled stay beyond it. Code that reads Pix meets an empty slice, and not misread
+// numbers, when it is handed a deep image.
 type Image struct {
 	Channels, Height, Width int
 	Pix                     []uint8
+	Float                   []float32
 }
 
-// New returns a black image. It panics if a size is not positive.
+// New returns a black image of 8-bit samples. It panics if a size is not positive.
 func New(channels, height, width int) *Image {
-	if channels <= 0 || height <= 0 || width <= 0 {
-		panic(fmt.Sprintf("images: New(%d, %d, %d): sizes must be positive", channels, height, width))
-	}
-	return &Image{Channels: channels, Height: height, Width: width, Pix: make([]uint8, channels*height*width)}
+	m := sized("New", channels, height, width)
+	m.Pix = make([]uint8, channels*height*width)
+	return m
 }
 
-// Plane returns the samples of channel c, row after row. They are shared with m.
-func (m *Image) Plane(c int) []uint8 {
+// NewFloat returns a black image of float samples. It panics if a size is not positive.
+func NewFloat(channels, height, width int) *Image {
+	m := sized("NewFloat", channels, height, width)
+	m.Float = make([]float32, channels*height*width)
+	return m
+}
+
+func sized(caller string, channels, height, width int) *Image {
+	if channels <= 0 || height <= 0 || width <= 0 {
+		panic(fmt.Sprintf("images: %s(%d, %d, %d): sizes must be positive", caller, channels, height, width))
+	}
+	return &Image{Channels: channels, Height: height, Width: width}
+}
+
+// Deep reports whether the samples are Float.
+func (m *Image) Deep() bool { return m.Float != nil }
+
+// Plane returns the 8-bit samples of channel c, row after row. They are shared with m.
+func (m *Image) Plane(c int) []uint8 { return plane(m.Pix, m, c) }
+
+// FloatPlane returns the float samples of channel c, row after row. They are shared with m.
+func (m *Image) FloatPlane(c int) []float32 { return plane(m.Float, m, c) }
+
+func plane[T uint8 | float32](samples []T, m *Image, c int) []T {
 	n := m.Height * m.Width
-	return m.Pix[c*n : (c+1)*n : (c+1)*n]
+	return samples[c*n : (c+1)*n : (c+1)*n]
 }
 
 // Check says what is wrong with an image: sizes that are not positive, or another number of samples than they imply.
@@ -36,9 +57,17 @@ func (m *Image) Check() error {
 		return fmt.Errorf("no image")
 	case m.Channels <= 0 || m.Height <= 0 || m.Width <= 0:
 		return fmt.Errorf("image of %d×%d pixels and %d channels: sizes must be positive", m.Width, m.Height, m.Channels)
-	case len(m.Pix) != m.Channels*m.Height*m.Width:
-		return fmt.Errorf("image of %d×%d pixels and %d channels has %d samples of 8 bits, expected %d",
-			m.Width, m.Height, m.Channels, len(m.Pix), m.Channels*m.Height*m.Width)
+	}
+	n, bits := len(m.Pix), "of 8 bits"
+	if m.Deep() {
+		if n > 0 {
+			return fmt.Errorf("image of %d×%d pixels and %d channels has samples of 8 bits and floats, expected either", m.Width, m.Height, m.Channels)
+		}
+		n, bits = len(m.Float), "of 32 bits"
+	}
+	if want := m.Channels * m.Height * m.Width; n != want {
+		return fmt.Errorf("image of %d×%d pixels and %d channels has %d samples %s, expected %d",
+			m.Width, m.Height, m.Channels, n, bits, want)
 	}
 	return nil
 }
