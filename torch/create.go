@@ -8,10 +8,20 @@ import (
 	"github.com/sugarme/gotch/libtch"
 )
 
-func (s *Scope) none() Tensor { return Tensor{th: s.th} }
+// none is the receiver of what makes a tensor from nothing. A trace takes what is made as a constant: it sees neither what
+// is then written to its memory, nor should it say on which device to make it.
+func (s *Scope) none() Tensor {
+	if s.th.tracing {
+		pauseTrace(true)
+	}
+	return Tensor{th: s.th}
+}
 
 // take makes s, which need not be the innermost scope, the owner of what a constructor made.
 func (s *Scope) take(op string) Tensor {
+	if s.th.tracing {
+		pauseTrace(false)
+	}
 	c := s.th.mem.outs[0]
 	if c == nil {
 		panic(newError(op, lastError(), nil))

@@ -40,15 +40,17 @@ func (p *Panic) Unwrap() error {
 	return err
 }
 
-// newError builds the error of a failed operation. Text that follows the first line is a C++ backtrace in most of
-// libtorch's messages.
+// newError builds the error of a failed operation.
 func newError(op, msg string, args []Tensor) *Error {
-	if i := strings.Index(msg, "\nException raised from"); i >= 0 {
-		msg = msg[:i]
-	}
-	e := &Error{Op: op, Msg: strings.TrimSpace(msg)}
+	e := &Error{Op: op, Msg: withoutBacktrace(msg)}
 	for _, a := range args {
 		e.Args = append(e.Args, a.describe())
 	}
 	return e
+}
+
+// withoutBacktrace is one of libtorch's messages without the C++ backtrace that follows most of them.
+func withoutBacktrace(msg string) string {
+	msg, _, _ = strings.Cut(msg, "\nException raised from")
+	return strings.TrimSpace(msg)
 }

@@ -12,21 +12,11 @@
 #include <atomic>
 #include <cstring>
 
+#include "guarded.h"
+
 namespace {
 
 at::Tensor &ref(void *t) { return *static_cast<at::Tensor *>(t); }
-
-template <typename F>
-char *guarded(F f) {
-  try {
-    f();
-    return nullptr;
-  } catch (const c10::Error &e) {
-    return strdup(e.what_without_backtrace());
-  } catch (const std::exception &e) {
-    return strdup(e.what());
-  }
-}
 
 // A value with a gradient that is known already. A backward that frees the graph may have the gradient's memory.
 struct WithGradient : torch::autograd::Function<WithGradient> {

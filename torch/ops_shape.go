@@ -20,6 +20,12 @@ func (t Tensor) Flatten(start, end int64) Tensor {
 	return t.result("flatten", t)
 }
 
+// Unflatten splits dimension d into dimensions of the given sizes, one of which may be -1.
+func (t Tensor) Unflatten(d int64, sizes ...int64) Tensor {
+	libtch.AtgUnflatten(t.out(), t.c, d, t.mem().list(0, sizes...), len(sizes))
+	return t.result("unflatten", t)
+}
+
 // Permute returns a view with the dimensions in another order.
 func (t Tensor) Permute(dims ...int64) Tensor {
 	libtch.AtgPermute(t.out(), t.c, t.mem().list(0, dims...), len(dims))
@@ -44,6 +50,15 @@ func (t Tensor) Unsqueeze(d int64) Tensor {
 // Expand returns a view in which dimensions of size 1 are repeated without copying; -1 keeps a size.
 func (t Tensor) Expand(shape ...int64) Tensor {
 	libtch.AtgExpand(t.out(), t.c, t.mem().list(0, shape...), len(shape), 0)
+	return t.result("expand", t)
+}
+
+// ExpandBatch returns a view of t, whose first dimension is of size 1, in which it is repeated to be as large as like's. In
+// a traced function it is as large as that of like then is; sizes given to [Tensor.Expand] stay as they are.
+func (t Tensor) ExpandBatch(like Tensor) Tensor {
+	if msg := nativeExpandBatch(t.out(), t.c, like.c); msg != "" {
+		panic(newError("expand", msg, []Tensor{t, like}))
+	}
 	return t.result("expand", t)
 }
 

@@ -29,8 +29,9 @@ type Params struct {
 	list   []*Param
 	byName map[string]*Param
 	flat   []*FlatGroup
-	blank  bool // parameters get memory, and no initial values
-	shapes bool // parameters get neither
+	blank  bool   // parameters get memory, and no initial values
+	shapes bool   // parameters get neither
+	also   func() // frees what the parameters belong to
 }
 
 // NewParams makes an empty set. Initial values come from streams named by seed and the parameter's index; they are drawn
@@ -114,6 +115,10 @@ func (p *Params) Close() {
 		q.Value.Free()
 	}
 	p.list, p.byName, p.flat = nil, map[string]*Param{}, nil
+	if p.also != nil {
+		p.also()
+		p.also = nil
+	}
 }
 
 func (p *Params) add(q *Param) {

@@ -32,6 +32,7 @@ type Thread struct {
 	cur     *Scope    // innermost open scope, nil outside Do
 	pool    []*Scope  // closed scopes, for reuse
 	workers []*Thread // what the threads of Parallel work with
+	tracing bool      // what is done becomes a Script
 }
 
 type job struct {

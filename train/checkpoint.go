@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"strconv"
 	"time"
 
@@ -80,8 +81,8 @@ func (t *trainer) moments(s *torch.Scope) (all []moment) {
 	return all
 }
 
-// save writes a checkpoint. The file appears whole or not at all.
-func (t *trainer) save(s *torch.Scope, path string, at position, config []byte) error {
+// save writes a checkpoint, which says of its encoder what meta says. The file appears whole or not at all.
+func (t *trainer) save(s *torch.Scope, path string, at position, config []byte, meta map[string]string) error {
 	var entries []weights.Entry
 	add := func(name string, v torch.Tensor) error {
 		e, err := torch.NewEntry(s, name, v)
@@ -104,7 +105,9 @@ func (t *trainer) save(s *torch.Scope, path string, at position, config []byte) 
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
-	err = weights.SaveFile(path, entries, map[string]string{progressKey: string(progress), configKey: string(config)})
+	meta = maps.Clone(meta)
+	meta[progressKey], meta[configKey] = string(progress), string(config)
+	err = weights.SaveFile(path, entries, meta)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}

@@ -58,20 +58,29 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 }
 
 // saveEncoder writes the encoder's state dict, as safetensors and for torch.load, with what is needed to use it in the
-// metadata.
+// metadata. An encoder that is a TorchScript module is written as one too.
 func (r *run) saveEncoder(ctx context.Context) error {
-	var spec vision.Spec // zero for one's own encoder
-	if e, ok := r.model.Encoder.(*vision.Encoder); ok {
-		spec = e.Spec()
-	}
-	meta := vision.Metadata(spec, r.cfg.Encoder.ImageSize.Or(0), r.mean, r.std)
+	meta := r.metadata()
 	var failed error
 	err := r.th.Do(ctx, func(s *torch.Scope) {
 		for _, name := range []string{encoderFile, encoderPTFile} {
 			failed = errors.Join(failed, r.model.Encoder.Params().Save(s, filepath.Join(r.cfg.Out, name), meta))
 		}
+		if e, ok := r.model.Encoder.(*vision.Encoder); ok && e.Scripted() {
+			o := vision.TraceOptions{ImageSize: r.cfg.Encoder.ImageSize.Or(0), Mean: r.mean, Std: r.std}
+			failed = errors.Join(failed, e.SaveTorchScript(s, filepath.Join(r.cfg.Out, scriptFile), o))
+		}
 	})
 	return errors.Join(err, failed)
+}
+
+// metadata is what files say about the encoder in them.
+func (r *run) metadata() map[string]string {
+	var spec vision.Spec // zero for one's own encoder
+	if e, ok := r.model.Encoder.(*vision.Encoder); ok {
+		spec = e.Spec()
+	}
+	return vision.Metadata(spec, r.cfg.Encoder.ImageSize.Or(0), r.mean, r.std)
 }
 
 // features are those of a source's images, seen whole.

@@ -33,6 +33,7 @@ const (
 	checkpointFile = "checkpoint.safetensors"
 	encoderFile    = "encoder.safetensors"
 	encoderPTFile  = "encoder.pt"
+	scriptFile     = "encoder.torchscript"
 	reportFile     = "report.html"
 	brokenFile     = "bad_files.txt"
 	lockFile       = ".lock"
@@ -311,7 +312,7 @@ func (r *run) checkpoint() error {
 	}
 	var failed error
 	err = r.th.Do(context.Background(), func(s *torch.Scope) {
-		failed = r.save(s, filepath.Join(r.cfg.Out, checkpointFile), r.at, text)
+		failed = r.save(s, filepath.Join(r.cfg.Out, checkpointFile), r.at, text, r.metadata())
 	})
 	return errors.Join(err, failed)
 }

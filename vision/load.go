@@ -60,58 +60,92 @@ var heads = []string{"head.weight", "head.bias", "head.fc.", "fc.", "classifier.
 // timmLayout is the name of the layout that needs no change.
 const timmLayout = "timm"
 
-// LoadFile makes an encoder with the weights of a file: safetensors, any file of torch.save, or an index of shards. Keys of
+// LoadFile makes an encoder with the weights of a file: safetensors, any file of torch.save, or an index of shards. A
+// TorchScript module is one too: see [LoadTorchScript]. Keys of
 // torchvision, Hugging Face's transformers, CLIP, DINO, DINOv2, I-JEPA and MAE are known: see package layout.
 //
 // What the spec leaves at 0 is as the file says, by the metadata that gojepa writes and by the shapes of its tensors, and
 // otherwise the model's own. An image size that differs from the file's sets the size that images are resized to; position
 // embeddings are then resampled. Missing, unexpected and misshapen keys are reported together, by a *[torch.StateError].
 // The caller closes the model.
-func LoadFile(file string, o LoadOptions) (_ *Model, err error) {
-	opened, err := weights.OpenOptions(file, weights.Options{Key: o.Key})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
-	f, l, err := o.names(opened)
-	if err != nil {
-		return nil, err
-	}
-	p, err := planLoad(o.Spec, f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if o.DropHead {
-		p.spec.NumClasses, p.stored.NumClasses = 0, 0
-	}
+func LoadFile(file string, o LoadOptions) (*Model, error) {
 	th, err := torch.Start(o.Torch)
 	if err != nil {
 		return nil, err
 	}
-	var e *Encoder
-	failed := th.Do(context.Background(), func(s *torch.Scope) {
-		params := torch.NewBlankParams(torch.Float32)
-		if o.Lenient {
-			params = torch.NewParams(0, torch.Float32)
-		}
-		if e, err = p.variant.encoder(s, p.stored, params); err == nil {
-			err = e.Params().LoadFile(s, f, file, torch.LoadOptions{Lenient: o.Lenient})
-		}
-		if err == nil {
-			e.adaptChannels(s, p.spec.Channels)
-		}
-	})
-	if l != nil && err != nil {
-		err = fmt.Errorf("%w (the file's keys are those of %s)", err, l.About)
+	var l loaded
+	if failed := th.Do(context.Background(), func(s *torch.Scope) { l, err = load(s, file, o) }); failed != nil {
+		err = failed
 	}
-	if err := errors.Join(failed, err); err != nil {
-		if e != nil {
-			e.Close()
-		}
+	if err != nil {
 		th.Close()
 		return nil, err
 	}
-	return &Model{Encoder: e, Thread: th, Size: p.size, Mean: p.mean, Std: p.std}, nil
+	return &Model{Encoder: l.encoder, Thread: th, Size: l.size, Mean: l.mean, Std: l.std}, nil
+}
+
+// LoadEncoder is [LoadFile] on a thread that there is already, whose options o.Torch is not asked for.
+func LoadEncoder(s *torch.Scope, file string, o LoadOptions) (*Encoder, error) {
+	l, err := load(s, file, o)
+	return l.encoder, err
+}
+
+// loaded is an encoder, and the preparation of images that it was trained with.
+type loaded struct {
+	encoder   *Encoder
+	size      int
+	mean, std []float64
+}
+
+func load(s *torch.Scope, file string, o LoadOptions) (_ loaded, err error) {
+	opened, err := weights.OpenOptions(file, weights.Options{Key: o.Key})
+	if errors.Is(err, weights.ErrTorchScript) {
+		return loadFileScript(s, file, o)
+	}
+	if err != nil {
+		return loaded{}, err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	f, l, err := o.names(opened)
+	if err != nil {
+		return loaded{}, err
+	}
+	p, err := planLoad(o.Spec, f)
+	if err != nil {
+		return loaded{}, fmt.Errorf("%s: %w", file, err)
+	}
+	if o.DropHead {
+		p.spec.NumClasses, p.stored.NumClasses = 0, 0
+	}
+	e, err := p.fill(s, f, file, o.Lenient)
+	if l != nil && err != nil {
+		err = fmt.Errorf("%w (the file's keys are those of %s)", err, l.About)
+	}
+	return loaded{encoder: e, size: p.size, mean: p.mean, std: p.std}, err
+}
+
+// fill makes the encoder with the weights of f.
+func (p plan) fill(s *torch.Scope, f *weights.File, file string, lenient bool) (*Encoder, error) {
+	params := torch.NewBlankParams(torch.Float32)
+	if lenient {
+		params = torch.NewParams(0, torch.Float32)
+	}
+	e, err := p.variant.encoder(s, p.stored, params)
+	if err != nil {
+		return nil, err
+	}
+	filled := false
+	defer func() {
+		if !filled {
+			e.Close()
+		}
+	}()
+	if err := e.Params().LoadFile(s, f, file, torch.LoadOptions{Lenient: lenient}); err != nil {
+		return nil, err
+	}
+	e.adaptChannels(s, p.spec.Channels)
+	filled = true
+	return e, nil
 }
 
 // names gives the tensors of f timm's names, and says whose they were if they were others.

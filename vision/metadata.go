@@ -19,7 +19,7 @@ const (
 
 // Metadata is what a file of weights says about itself, so that [Load] knows the encoder and the images that it was trained
 // on: the spec, the side of the images in pixels, and mean and standard deviation of each channel, of samples in [0, 1].
-// The spec may be zero, for an encoder that is not of this package. It panics on numbers that are infinite or NaN.
+// The spec of an encoder that is not of this package may be zero; that of a TorchScript module counts as zero. It panics on numbers that are infinite or NaN.
 func Metadata(spec Spec, imageSize int, mean, std []float64) map[string]string {
 	m := map[string]string{}
 	add := func(key string, v any) {
@@ -29,7 +29,7 @@ func Metadata(spec Spec, imageSize int, mean, std []float64) map[string]string {
 		}
 		m[key] = string(text)
 	}
-	if spec != (Spec{}) {
+	if spec != (Spec{}) && spec.Name != scriptName {
 		m[metaModel] = spec.Name
 		add(metaSpec, spec)
 	}

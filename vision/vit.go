@@ -232,7 +232,7 @@ func (n *vitNet) features(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Ten
 	h, w := x.Size(2)/n.patch, x.Size(3)/n.patch
 	var maps []torch.Tensor
 	n.walk(s, x, p, func(_ *vitBlock, _, y torch.Tensor) {
-		maps = append(maps, n.patches(y).Transpose(1, 2).Reshape(y.Size(0), n.width, h, w))
+		maps = append(maps, n.patches(y).Transpose(1, 2).Unflatten(2, h, w))
 	})
 	return maps
 }
@@ -260,7 +260,7 @@ func (n *vitNet) embedded(s *torch.Scope, x torch.Tensor, h, w int64) torch.Tens
 		var all []torch.Tensor
 		for _, token := range []torch.Tensor{n.cls, n.reg} {
 			if token.Defined() {
-				all = append(all, s.Use(token).Expand(x.Size(0), -1, -1))
+				all = append(all, s.Use(token).ExpandBatch(x))
 			}
 		}
 		if len(all) > 0 {

@@ -122,7 +122,7 @@ func (v vit) attention(s *torch.Scope, p torch.Path, i int) vitAttention {
 func (b *vitBlock) attention(s *torch.Scope, x torch.Tensor, r *rotary) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
 		q, k, v := b.qkv(s, x, r)
-		return b.attn.proj.Forward(s, attend(s, q, k, v).Transpose(1, 2).Reshape(x.Size(0), x.Size(1), x.Size(2)))
+		return b.attn.proj.Forward(s, attend(s, q, k, v).Transpose(1, 2).Flatten(2, 3))
 	})
 }
 
@@ -134,7 +134,7 @@ func (b *vitBlock) qkv(s *torch.Scope, x torch.Tensor, r *rotary) (q, k, v torch
 		q := s.Use(a.qBias)
 		bias = torch.Cat([]torch.Tensor{q, s.Zeros(q.DType(), q.Size(0)), a.vBias}, 0)
 	}
-	all := x.Linear(a.linear.Weight, bias).Reshape(x.Size(0), x.Size(1), 3, a.heads, a.headDim)
+	all := x.Linear(a.linear.Weight, bias).Unflatten(2, 3, a.heads, a.headDim)
 	parts := all.Permute(2, 0, 3, 1, 4).Unbind(0)
 	q, k, v = parts[0], parts[1], parts[2]
 	if a.qNorm != nil { // of another type than v under autocast
@@ -197,7 +197,7 @@ func (m vitMLP) forward(s *torch.Scope, x torch.Tensor) torch.Tensor {
 		case m.gate != nil:
 			y = m.gate.Forward(s, x).Silu().Mul(y)
 		case m.packed:
-			parts := y.Reshape(y.Size(0), y.Size(1), 2, -1).Unbind(2)
+			parts := y.Unflatten(2, 2, -1).Unbind(2)
 			y = parts[0].Silu().Mul(parts[1])
 		default:
 			y = m.act(y)

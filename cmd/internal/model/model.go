@@ -14,8 +14,17 @@ import (
 	"github.com/gojepa/gojepa/vision"
 )
 
-// Flags name an encoder and say how to run it. Numbers of 0 and empty lists are as the file of weights says.
+// Flags name an encoder and say how to run it over many images.
 type Flags struct {
+	Encoder `yaml:",inline"`
+
+	Workers   int    `yaml:"workers" flag:"workers" arg:"N" help:"images that are decoded at a time" group:"Machine"`
+	BatchSize int    `yaml:"batch_size" flag:"batch-size" arg:"N" help:"images that go through the encoder at a time" group:"Machine"`
+	Precision string `yaml:"precision" flag:"precision" enum:"fp32,bf16" arg:"fp32|bf16" help:"arithmetic of the encoder" group:"Machine"`
+}
+
+// Encoder names an encoder, and the device that it is loaded to. Numbers of 0 and empty lists are as the file of weights says.
+type Encoder struct {
 	Weights string `yaml:"weights" flag:"weights" arg:"FILE" help:"the encoder's weights: a run's encoder.safetensors, or any .safetensors, .pt or .pth, or the index of one in shards" group:"Encoder"`
 
 	Name       string `yaml:"model" flag:"model" arg:"NAME" help:"timm's name of the encoder; what gojepa has trained says it itself" group:"Encoder"`
@@ -38,20 +47,48 @@ type Flags struct {
 	Mean []float64 `yaml:"mean" flag:"mean" help:"mean of each channel, of samples in [0, 1]; by default as in the file, else ImageNet's for 3 channels and 0.5 otherwise" group:"Encoder"`
 	Std  []float64 `yaml:"std" flag:"std" help:"standard deviation of each channel, likewise" group:"Encoder"`
 
-	Device    string `yaml:"device" flag:"device" arg:"DEV" help:"auto, cpu, cuda or cuda:N; auto is a GPU if there is one" group:"Machine"`
-	Threads   int    `yaml:"threads" flag:"threads" arg:"N" help:"threads of computation; 0 is one per core" group:"Machine"`
-	Workers   int    `yaml:"workers" flag:"workers" arg:"N" help:"images that are decoded at a time" group:"Machine"`
-	BatchSize int    `yaml:"batch_size" flag:"batch-size" arg:"N" help:"images that go through the encoder at a time" group:"Machine"`
-	Precision string `yaml:"precision" flag:"precision" enum:"fp32,bf16" arg:"fp32|bf16" help:"arithmetic of the encoder" group:"Machine"`
+	Device  string `yaml:"device" flag:"device" arg:"DEV" help:"auto, cpu, cuda or cuda:N; auto is a GPU if there is one" group:"Machine"`
+	Threads int    `yaml:"threads" flag:"threads" arg:"N" help:"threads of computation; 0 is one per core" group:"Machine"`
 }
 
 // Default names no encoder.
 func Default() Flags {
-	return Flags{Device: "auto", Workers: runtime.GOMAXPROCS(0), BatchSize: 64, Precision: "fp32", Strict: true}
+	return Flags{Encoder: DefaultEncoder(), Workers: runtime.GOMAXPROCS(0), BatchSize: 64, Precision: "fp32"}
+}
+
+// DefaultEncoder names no encoder.
+func DefaultEncoder() Encoder { return Encoder{Device: "auto", Strict: true} }
+
+// number is the value of a flag, and the least that it may be.
+type number struct {
+	flag        string
+	value, from int
+}
+
+func (n number) check() error {
+	if n.value < n.from {
+		return fmt.Errorf("--%s: %d, expected %d or more", n.flag, n.value, n.from)
+	}
+	return nil
 }
 
 // Check names everything that can be seen to be wrong before the weights are read.
 func (f Flags) Check() error {
+	return errors.Join(f.Encoder.Check(), number{"workers", f.Workers, 1}.check(), number{"batch-size", f.BatchSize, 1}.check())
+}
+
+// Load makes the encoder. The caller closes it.
+func (f Flags) Load() (*vision.Model, error) {
+	m, err := f.Encoder.Load()
+	if err != nil {
+		return nil, err
+	}
+	m.BF16 = f.Precision == "bf16"
+	return m, nil
+}
+
+// Check names everything that can be seen to be wrong before the weights are read.
+func (f Encoder) Check() error {
 	var errs []error
 	if f.Weights == "" {
 		errs = append(errs, errors.New("--weights: missing; expected a file of weights"))
@@ -67,23 +104,17 @@ func (f Flags) Check() error {
 			errs = append(errs, fmt.Errorf("--layout: %w", err))
 		}
 	}
-	for _, n := range []struct {
-		flag        string
-		value, from int
-	}{
+	for _, n := range []number{
 		{"image-size", f.ImageSize, 0}, {"patch-size", f.PatchSize, 0}, {"channels", f.Channels, 0}, {"num-classes", f.NumClasses, 0},
-		{"width", f.Width, 0}, {"depth", f.Depth, 0}, {"heads", f.Heads, 0}, {"threads", f.Threads, 0}, {"workers", f.Workers, 1},
-		{"batch-size", f.BatchSize, 1},
+		{"width", f.Width, 0}, {"depth", f.Depth, 0}, {"heads", f.Heads, 0}, {"threads", f.Threads, 0},
 	} {
-		if n.value < n.from {
-			errs = append(errs, fmt.Errorf("--%s: %d, expected %d or more", n.flag, n.value, n.from))
-		}
+		errs = append(errs, n.check())
 	}
 	return errors.Join(errs...)
 }
 
 // Load makes the encoder. The caller closes it.
-func (f Flags) Load() (*vision.Model, error) {
+func (f Encoder) Load() (*vision.Model, error) {
 	device, err := torch.ParseDevice(f.Device)
 	if err != nil {
 		return nil, err
@@ -114,7 +145,6 @@ func (f Flags) Load() (*vision.Model, error) {
 		}
 		m.Mean, m.Std = f.Mean, f.Std
 	}
-	m.BF16 = f.Precision == "bf16"
 	return m, nil
 }
 
