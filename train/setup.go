@@ -269,9 +269,14 @@ func (r *run) newEncoder(s *torch.Scope) (lejepa.Encoder, error) {
 // spec is the encoder that the configuration asks for.
 func (r *run) spec() vision.Spec {
 	e := r.cfg.Encoder
+	pool := e.Pool
+	if pool == "auto" {
+		pool = ""
+	}
 	return vision.Spec{
 		Name: e.Name, ImageSize: e.ImageSize.Or(0), PatchSize: e.PatchSize.Or(0), Channels: e.Channels.Or(0),
 		Width: e.Width.Or(0), Depth: e.Depth.Or(0), Heads: e.Heads.Or(0), NumClasses: e.NumClasses, DropPath: e.DropPath,
+		Pool: pool, Registers: e.Registers.Or(0), LayerScale: e.LayerScale.Or(0), QKNorm: e.QKNorm, SwiGLU: e.SwiGLU,
 	}
 }
 

@@ -61,8 +61,8 @@ var heads = []string{"head.weight", "head.bias", "head.fc.", "fc.", "classifier.
 const timmLayout = "timm"
 
 // LoadFile makes an encoder with the weights of a file: safetensors, any file of torch.save, or an index of shards. A
-// TorchScript module is one too: see [LoadTorchScript]. Keys of
-// torchvision, Hugging Face's transformers, CLIP, DINO, DINOv2, I-JEPA and MAE are known: see package layout.
+// TorchScript module is one too: see [LoadTorchScript]. Keys of torchvision, Hugging Face's transformers, CLIP, DINO, DINOv2,
+// DINOv3, I-JEPA and MAE are known: see package layout.
 //
 // What the spec leaves at 0 is as the file says, by the metadata that gojepa writes and by the shapes of its tensors, and
 // otherwise the model's own. An image size that differs from the file's sets the size that images are resized to; position

@@ -2,9 +2,12 @@ package vision
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -18,7 +21,7 @@ import (
 
 const layouts = "../torch/weights/layout/testdata"
 
-// TestLoadKnowsOtherLibraries: files with the keys of torchvision, Hugging Face, CLIP, DINO, DINOv2, MAE and I-JEPA make
+// TestLoadKnowsOtherLibraries: files with the keys of torchvision, Hugging Face, CLIP, DINO, DINOv2, DINOv3, MAE and I-JEPA make
 // encoders that compute what those libraries' models do (scripts/golden/layouts.py).
 func TestLoadKnowsOtherLibraries(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(layouts, "expected.json"))
@@ -42,6 +45,72 @@ func TestLoadKnowsOtherLibraries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDINOv3Sizes: the models that Meta gave to Hugging Face's library have the names and shapes of our variants.
+func TestDINOv3Sizes(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(layouts, "dinov3.json"))
+	require.NoError(t, err)
+	var golden map[string]struct {
+		Blocks  int
+		Tensors map[string][]int64 // with those of the first block
+	}
+	require.NoError(t, json.Unmarshal(text, &golden))
+	require.Len(t, golden, 6)
+	th := torchtest.Thread(t)
+	for name, g := range golden {
+		shapes := map[string][]int64{}
+		for key, shape := range g.Tensors {
+			rest, block := strings.CutPrefix(key, "layer.0.")
+			if !block {
+				shapes[key] = shape
+				continue
+			}
+			for i := range g.Blocks {
+				shapes[fmt.Sprintf("layer.%d.%s", i, rest)] = shape
+			}
+		}
+		f, err := weights.Open(hollow(t, shapes))
+		require.NoError(t, err)
+		l, ok := layout.Detect(f)
+		require.True(t, ok)
+		timm, err := l.Apply(f)
+		require.NoError(t, err)
+		var got []string
+		for _, info := range timm.Tensors() {
+			got = append(got, info.Name+" "+strings.ReplaceAll(strings.Trim(fmt.Sprint(info.Shape), "[]"), " ", "x"))
+		}
+		var want []string
+		for _, key := range keysOf(t, th, Spec{Name: name}) {
+			want = append(want, key[:strings.LastIndex(key, " ")])
+		}
+		assert.ElementsMatch(t, want, got, name)
+		require.NoError(t, f.Close())
+	}
+}
+
+// hollow is a safetensors file with tensors of one byte an element, which take no room on disk.
+func hollow(t *testing.T, shapes map[string][]int64) string {
+	type tensor struct {
+		DType   string   `json:"dtype"`
+		Shape   []int64  `json:"shape"`
+		Offsets [2]int64 `json:"data_offsets"`
+	}
+	header, end := map[string]tensor{}, int64(0)
+	for key, shape := range shapes {
+		n := int64(1)
+		for _, d := range shape {
+			n *= d
+		}
+		header[key] = tensor{"U8", shape, [2]int64{end, end + n}}
+		end += n
+	}
+	text, err := json.Marshal(header)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "hollow.safetensors")
+	require.NoError(t, os.WriteFile(path, append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...), 0o644))
+	require.NoError(t, os.Truncate(path, 8+int64(len(text))+end))
+	return path
 }
 
 func TestLoadOptions(t *testing.T) {

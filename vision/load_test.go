@@ -44,7 +44,9 @@ func pixels(n int) []float32 {
 
 func TestLoadKnowsTheModelFromItsFile(t *testing.T) {
 	ctx := context.Background()
-	for _, spec := range []Spec{smallViT, smallResNet} {
+	whole := smallViT
+	whole.Pool, whole.Registers, whole.LayerScale, whole.QKNorm, whole.SwiGLU = "avg", 3, 0.25, true, true
+	for _, spec := range []Spec{smallViT, smallResNet, whole} {
 		for _, ext := range []string{".safetensors", ".pt"} {
 			path := filepath.Join(t.TempDir(), "encoder"+ext)
 			x := pixels(3 * spec.Channels * spec.ImageSize * spec.ImageSize)

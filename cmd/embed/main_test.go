@@ -161,6 +161,38 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 	}
 }
 
+// TestViTOptions: what a run leaves needs no flags, and a file that says nothing of itself gets them by flags.
+func TestViTOptions(t *testing.T) {
+	dir := place(t)
+	whole := spec
+	whole.Pool, whole.Registers, whole.LayerScale, whole.QKNorm, whole.SwiGLU = "avg", 3, 0.25, true, true
+	mean, std := vision.DefaultMeanStd(3)
+	torchtest.Do(t, func(s *torch.Scope) {
+		e, err := vision.New(s, whole, 1, torch.Float32)
+		require.NoError(t, err)
+		defer e.Close()
+		require.NoError(t, e.Params().Save(s, filepath.Join(dir, "w.safetensors"), vision.Metadata(whole, 16, mean, std)))
+		require.NoError(t, e.Params().Save(s, filepath.Join(dir, "mute.pt"), nil))
+	})
+	args := []string{"--data", filepath.Join(dir, "images"), "--out", filepath.Join(dir, "o.npy"), "--device", "cpu"}
+	sizes := []string{"--weights", filepath.Join(dir, "mute.pt"), "--model", spec.Name, "--width", "12", "--depth", "1", "--heads", "2"}
+	for _, more := range [][]string{
+		{"--weights", filepath.Join(dir, "w.safetensors")},
+		append(sizes, "--pool", "avg", "--layer-scale", "1", "--qk-norm", "--swiglu"),
+	} {
+		_, err := embed(t, append(args, more...)...)
+		require.NoError(t, err)
+		_, got := readNPY(t, filepath.Join(dir, "o.npy"))
+		assert.Equal(t, want(t, dir), got)
+	}
+	_, err := embed(t, append(args, sizes...)...)
+	assert.ErrorContains(t, err, "unexpected keys")
+	_, err = embed(t, append(args, append(sizes, "--pool", "max")...)...)
+	assert.ErrorContains(t, err, `pool "max": expected token or avg`)
+	_, err = embed(t, append(args, append(sizes, "--layer-scale", "-1")...)...)
+	assert.ErrorContains(t, err, "layer scale -1: expected 0 or more")
+}
+
 // TestKeysOfTheFile: the flags that choose, rename and leave out keys, and --strict.
 func TestKeysOfTheFile(t *testing.T) {
 	dir := place(t)

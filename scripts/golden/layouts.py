@@ -3,11 +3,13 @@
 Writes torch/weights/layout/testdata: a small random model of each layout under its own keys, and expected.json, which says
 what timm calls its tensors, how they are to be loaded, and what the model makes of values(1, 2, 3, 6, 6). torchvision's and
 Hugging Face's models are the libraries' own. Those of OpenAI and Meta are made of timm's, and timm must turn their keys
-back. Needs transformers==5.24.0 besides scripts/python/requirements.txt.
+back. dinov3.json has the keys of DINOv3 in Hugging Face's library at its real sizes. Needs transformers==5.24.0 besides
+scripts/python/requirements.txt. Arguments, such as dinov3, make those parts alone.
 """
 
 import hashlib
 import json
+import sys
 import tempfile
 from collections import OrderedDict
 from functools import partial
@@ -17,6 +19,7 @@ import torch
 import torchvision
 import transformers
 from timm.layers import SwiGLUPacked, get_act_layer
+from timm.models import eva
 from timm.models.resnet import BasicBlock, ResNet
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import nn
@@ -182,8 +185,85 @@ def meta():
          Name="resnet18", ImageSize=6, Channels=3, Width=2, Depth=1)
 
 
+def timm_dinov3(**options):
+    """A small DINOv3, as timm builds its own."""
+    sizes = {**SIZES, "num_heads": 1, **options}
+    return perturb(eva.Eva(
+        **sizes, num_classes=0, global_pool="token", qkv_bias=True, init_values=1e-5, rope_type="dinov3", rope_temperature=100,
+        rope_rotate_half=True, use_rot_pos_emb=True, use_abs_pos_emb=False, use_fc_norm=False, dynamic_img_size=True,
+        num_reg_tokens=3, norm_layer=partial(nn.LayerNorm, eps=1e-5)))
+
+
+# How Meta builds its DINOv3s, by timm's names: width, blocks, heads, hidden width of the MLPs, whether those are gated, and
+# whether queries and values have biases.
+DINOV3 = {
+    "vit_small_patch16_dinov3_qkvb": (384, 12, 6, 1536, False, True),
+    "vit_small_plus_patch16_dinov3_qkvb": (384, 12, 6, 1536, True, True),
+    "vit_base_patch16_dinov3_qkvb": (768, 12, 12, 3072, False, True),
+    "vit_large_patch16_dinov3_qkvb": (1024, 24, 16, 4096, False, True),
+    "vit_huge_plus_patch16_dinov3_qkvb": (1280, 32, 20, 5120, True, True),
+    "vit_7b_patch16_dinov3": (4096, 40, 32, 8192, True, False),
+}
+
+
+def dinov3():
+    torch.manual_seed(0)
+    # The patch size and the number of registers are for the file to tell.
+    spec = dict(PatchSize=0, NumClasses=0)
+    plain = dict(HF, layer_norm_eps=1e-5, num_register_tokens=3)
+    model = transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(**plain))
+    of_library("hf-dinov3", "hf-dinov3", perturb(model), lambda m, x: m(x).pooler_output, timm_dinov3(num_heads=2),
+               Name="vit_small_patch16_dinov3_qkvb", Pool="token", **spec)
+    gated = dict(plain, num_attention_heads=1, use_gated_mlp=True, hidden_act="silu")
+    model = transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(**gated))
+    of_library("hf-dinov3-plus", "hf-dinov3", perturb(model), lambda m, x: m(x).last_hidden_state[:, 4:].mean(1),
+               timm_dinov3(swiglu_mlp=True, swiglu_align_to=8), Name="vit_huge_plus_patch16_dinov3_qkvb", **{**spec, "Heads": 1})
+
+    for name, variant, options in (
+        ("dinov3", "vit_base_patch16_dinov3_qkvb", {}),
+        ("dinov3-plus", "vit_small_plus_patch16_dinov3_qkvb", dict(swiglu_mlp=True, swiglu_align_to=8)),
+    ):
+        ours = timm_dinov3(**options)
+        foreign = {"mask_token": torch.ones(1, 8), "rope_embed.periods": torch.tensor([1.0, 10.0]),
+                   "local_cls_norm.weight": torch.ones(8), "local_cls_norm.bias": torch.ones(8)}
+        for k, v in ours.state_dict().items():
+            if k.endswith("v_bias"):
+                continue
+            if k.endswith("q_bias"):  # that of keys is there, and masked
+                k, other = k.replace("q_bias", "qkv.bias"), ours.state_dict()[k.replace("q_bias", "v_bias")]
+                foreign[k + "_mask"] = torch.tensor([1.0] * 8 + [0.0] * 8 + [1.0] * 8)
+                v = torch.cat([v, torch.tensor(values(8, 8)).float(), other])
+            for a, b in (("reg_token", "storage_tokens"), ("gamma_1", "ls1.gamma"), ("gamma_2", "ls2.gamma"),
+                         *((("mlp.fc1_g", "mlp.w1"), ("mlp.fc1_x", "mlp.w2"), ("mlp.fc2", "mlp.w3")) if options else ())):
+                k = k.replace(a, b)
+            foreign[k] = v
+        if options:  # as training saves it
+            foreign = {"backbone." + k: v for k, v in foreign.items()} | {"dino_head.mlp.0.weight": torch.ones(2),
+                                                                          "ibot_head.mlp.0.weight": torch.ones(2)}
+        of_timm(name, "dinov3", ours, foreign,
+                lambda d, m: eva.checkpoint_filter_fn({k.removeprefix("backbone."): v for k, v in d.items() if "_head." not in k}, m),
+                Name=variant, Pool="token", **{**spec, "Heads": 1})
+
+    keys = {}
+    with torch.device("meta"):
+        for name, (width, blocks, heads, hidden, gates, biases) in DINOV3.items():
+            model = transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(
+                hidden_size=width, num_hidden_layers=1, num_attention_heads=heads, intermediate_size=hidden, image_size=224,
+                use_gated_mlp=gates, query_bias=biases, value_bias=biases, num_register_tokens=4))
+            with tempfile.TemporaryDirectory() as folder:
+                model.to_empty(device="cpu").save_pretrained(folder)
+                saved = safetensors.torch.load_file(f"{folder}/model.safetensors")
+            # The blocks are alike: those after the first are left to whoever reads this.
+            keys[name] = {"Blocks": blocks, "Tensors": {k: list(v.shape) for k, v in saved.items()}}
+    (OUT / "dinov3.json").write_text(json.dumps(keys, separators=(",", ":")).replace('}},"', '}},\n"') + "\n")
+
+
+PARTS = (libraries, openai_clip, meta, dinov3)
+
 if __name__ == "__main__":
-    libraries()
-    openai_clip()
-    meta()
+    if sys.argv[1:]:
+        expected.update(json.loads((OUT / "expected.json").read_text()))
+    for part in PARTS:
+        if part.__name__ in sys.argv[1:] or not sys.argv[1:]:
+            part()
     (OUT / "expected.json").write_text(json.dumps(expected, separators=(",", ":")).replace('},"', '},\n"') + "\n")

@@ -49,15 +49,20 @@ type Data struct {
 
 // Encoder is the network whose features are wanted.
 type Encoder struct {
-	Name       string    `yaml:"model" flag:"model" arg:"NAME" help:"timm's name, such as vit_small_patch16_224 or resnet18; auto is vit_tiny on a CPU and vit_small on a GPU"`
-	ImageSize  Auto[int] `yaml:"image_size" flag:"image-size" arg:"PX" help:"side of global views; auto is the images' own shorter side, up to 128 on a CPU and 224 on a GPU"`
-	PatchSize  Auto[int] `yaml:"patch_size" flag:"patch-size" arg:"PX" help:"side of a ViT's patches; auto is what the model's name says or, with an auto model, what suits the image size"`
-	Channels   Auto[int] `yaml:"channels" flag:"channels" arg:"N" help:"channels of the images; auto is the data's own, 1 or 3"`
-	Width      Auto[int] `yaml:"width" flag:"width" arg:"N" help:"width of a ViT's tokens, or of a ResNet's first stage, which doubles from stage to stage; auto is the model's own"`
-	Depth      Auto[int] `yaml:"depth" flag:"depth" arg:"N" help:"blocks of a ViT, or of each stage of a ResNet; auto is the model's own"`
-	Heads      Auto[int] `yaml:"heads" flag:"heads" arg:"N" help:"attention heads of a ViT, which divide its width; auto is the model's own"`
-	NumClasses int       `yaml:"num_classes" flag:"num-classes" arg:"N" help:"width of a linear head between the pooled features and the projector; 0 is no head"`
-	DropPath   float64   `yaml:"drop_path" flag:"drop-path" arg:"P" help:"stochastic depth: probability to drop the last block's residual branches, rising from 0 in the first; below 1"`
+	Name       string        `yaml:"model" flag:"model" arg:"NAME" help:"timm's name, such as vit_small_patch16_224 or resnet18; auto is vit_tiny on a CPU and vit_small on a GPU"`
+	ImageSize  Auto[int]     `yaml:"image_size" flag:"image-size" arg:"PX" help:"side of global views; auto is the images' own shorter side, up to 128 on a CPU and 224 on a GPU"`
+	PatchSize  Auto[int]     `yaml:"patch_size" flag:"patch-size" arg:"PX" help:"side of a ViT's patches; auto is what the model's name says or, with an auto model, what suits the image size"`
+	Channels   Auto[int]     `yaml:"channels" flag:"channels" arg:"N" help:"channels of the images; auto is the data's own, 1 or 3"`
+	Width      Auto[int]     `yaml:"width" flag:"width" arg:"N" help:"width of a ViT's tokens, or of a ResNet's first stage, which doubles from stage to stage; auto is the model's own"`
+	Depth      Auto[int]     `yaml:"depth" flag:"depth" arg:"N" help:"blocks of a ViT, or of each stage of a ResNet; auto is the model's own"`
+	Heads      Auto[int]     `yaml:"heads" flag:"heads" arg:"N" help:"attention heads of a ViT, which divide its width; auto is the model's own"`
+	Pool       string        `yaml:"pool" flag:"pool" enum:"auto,token,avg" arg:"token|avg" help:"what a ViT's embedding is: its class token, or the average of its patches' tokens; auto is the model's own"`
+	Registers  Auto[int]     `yaml:"registers" flag:"registers" arg:"N" help:"tokens of a ViT that belong to no patch and keep what is of the whole image; auto is the model's own, mostly none"`
+	LayerScale Auto[float64] `yaml:"layer_scale" flag:"layer-scale" arg:"X" help:"initial scale of a ViT's residual branches, learnt for each feature, such as 1e-5; auto is the model's own, mostly none"`
+	QKNorm     bool          `yaml:"qk_norm" flag:"qk-norm" help:"a ViT's queries and keys are normalised, head by head; false is the model's own, mostly not"`
+	SwiGLU     bool          `yaml:"swiglu" flag:"swiglu" help:"a ViT's MLPs are gated, with as many parameters; false is the model's own, mostly not"`
+	NumClasses int           `yaml:"num_classes" flag:"num-classes" arg:"N" help:"width of a linear head between the pooled features and the projector; 0 is no head"`
+	DropPath   float64       `yaml:"drop_path" flag:"drop-path" arg:"P" help:"stochastic depth: probability to drop the last block's residual branches, rising from 0 in the first; below 1"`
 }
 
 // Loss is the objective: (1 − Lambda) · prediction + Lambda · SIGReg.
@@ -104,7 +109,7 @@ type Optim struct {
 func Default() Config {
 	return Config{
 		Data:            Data{MaxBroken: 0.01},
-		Encoder:         Encoder{Name: auto, DropPath: 0.1},
+		Encoder:         Encoder{Name: auto, Pool: auto, DropPath: 0.1},
 		Views:           OpenViews(views.Paper()),
 		Loss:            Loss{Lambda: 0.02, Slices: 1024, Directions: "independent", ResampleEvery: 1, Test: "epps-pulley", Knots: 17, TMax: 3, Weight: "gaussian"},
 		Projector:       Projector{Hidden: []int{2048, 2048}, Dim: 16},

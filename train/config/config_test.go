@@ -61,6 +61,7 @@ loss.t_max: 0, expected a number above 0
 loss.resample_every: 0, expected 1 or more
 projector.dim: 0, expected 1 or more
 optim.eps: 0, expected a number above 0
+encoder.pool: "", expected auto, token or avg
 loss.directions: "", expected independent or orthogonal
 loss.test: "", expected epps-pulley, anderson-darling, cramer-von-mises, watson, shapiro-wilk, vcreg, jarque-bera, moments, entropy or nll
 loss.weight: "", expected gaussian or uniform
@@ -103,6 +104,16 @@ func TestValidate(t *testing.T) {
 			"encoder.image_size: 100, expected a multiple of the patch size 16, such as 96"},
 		{"patch that overrides the name", "encoder: {model: vit_small_patch16_224, image_size: 100, patch_size: 10}", ""},
 		{"no patches", "encoder: {model: resnet18, image_size: 33}", ""},
+		{"registers", "encoder: {registers: 0, layer_scale: 0}",
+			"encoder.registers: 0, expected 1 or more, or auto\nencoder.layer_scale: 0, expected a number above 0, or auto"},
+		{"a ViT with all", "encoder: {model: vit_base_patch16_224, pool: avg, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true}", ""},
+		{"an open model with all", "encoder: {pool: token, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true}", ""},
+		{"no ViT with any", "encoder: {model: resnet18, pool: avg, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true}", strings.Join([]string{
+			"encoder.pool: avg, expected auto, as resnet18 is no ViT", "encoder.registers: 4, expected auto, as resnet18 is no ViT",
+			"encoder.layer_scale: 1e-5, expected auto, as resnet18 is no ViT", "encoder.qk_norm: true, expected false, as resnet18 is no ViT",
+			"encoder.swiglu: true, expected false, as resnet18 is no ViT",
+		}, "\n")},
+		{"pool", "encoder: {pool: auto}", ""},
 		{"local size", "encoder: {patch_size: 8}\nviews: {local: {size: 20}}",
 			"views.local.size: 20, expected a multiple of the patch size 8, such as 24"},
 		{"no size", "encoder: {image_size: 0}", "encoder.image_size: 0, expected 1 or more, or auto"},
@@ -146,10 +157,11 @@ func TestNotNumbers(t *testing.T) {
 	nan := math.NaN()
 	c := Default()
 	c.Loss.Lambda, c.Loss.TMax, c.Loss.Clip, c.Encoder.DropPath = nan, nan, nan, nan
+	c.Encoder.LayerScale = Of(nan)
 	c.Optim = Optim{LR: nan, WeightDecay: Of(nan), FinalLR: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
 	err := c.Validate()
 	require.Error(t, err)
-	assert.Len(t, strings.Split(err.Error(), "\n"), 11)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 12)
 }
 
 // TestThreeMistakes: a file with mistakes of three kinds has all of them named, with what was meant.
@@ -176,7 +188,7 @@ func TestRoundTrip(t *testing.T) {
 	every := Default()
 	require.NoError(t, every.Decode([]byte(`
 data: {path: "a: b", test_path: "true", labels: true, max_broken: 0.25}
-encoder: {model: resnet18, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, num_classes: 512, drop_path: 0.125}
+encoder: {model: resnet18, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, pool: avg, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true, num_classes: 512, drop_path: 0.125}
 views:
   global: {count: 4, scale: [0.5, 0.6], ratio: [1, 2], interpolation: bicubic}
   local: {count: 1, size: 32, scale: [0.1, 0.2], ratio: [1, 2], interpolation: bicubic}

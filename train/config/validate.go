@@ -42,8 +42,12 @@ func (c Config) Validate() error {
 	p.atLeast(1, "encoder.width", e.Width)
 	p.atLeast(1, "encoder.depth", e.Depth)
 	p.atLeast(1, "encoder.heads", e.Heads)
+	p.atLeast(1, "encoder.registers", e.Registers)
+	scale, set := e.LayerScale.Get()
+	p.check(!set || scale > 0, "encoder.layer_scale", e.LayerScale, "a number above 0, or auto")
 	p.check(e.NumClasses >= 0, "encoder.num_classes", e.NumClasses, "0 or more")
 	p.check(e.DropPath >= 0 && e.DropPath < 1, "encoder.drop_path", e.DropPath, "0 or more and less than 1")
+	e.checkViT(&p)
 	c.checkPatches(&p)
 	c.Views.check(&p, e)
 
@@ -91,6 +95,19 @@ func (c Config) Validate() error {
 	p.atLeast(1, "workers", c.Workers)
 	p.check(c.Out != "", "out", `""`, "a folder, or auto")
 	return errors.Join(p...)
+}
+
+// checkViT reports what only a ViT can have, of a model that is none.
+func (e Encoder) checkViT(p *problems) {
+	if e.Name == "" || e.Name == auto || isViT(e.Name) {
+		return
+	}
+	why := ", as " + e.Name + " is no ViT"
+	p.check(e.Pool == "" || e.Pool == auto, "encoder.pool", e.Pool, auto+why)
+	p.check(!e.Registers.set, "encoder.registers", e.Registers, auto+why)
+	p.check(!e.LayerScale.set, "encoder.layer_scale", e.LayerScale, auto+why)
+	p.check(!e.QKNorm, "encoder.qk_norm", e.QKNorm, "false"+why)
+	p.check(!e.SwiGLU, "encoder.swiglu", e.SwiGLU, "false"+why)
 }
 
 // checkPatches reports sizes that patches do not divide, where both are known.

@@ -35,6 +35,11 @@ type Encoder struct {
 	Width      int    `yaml:"width" flag:"width" arg:"N" help:"width, if it is not the model's own and the file does not say so" group:"Encoder"`
 	Depth      int    `yaml:"depth" flag:"depth" arg:"N" help:"depth, likewise" group:"Encoder"`
 	Heads      int    `yaml:"heads" flag:"heads" arg:"N" help:"attention heads, likewise" group:"Encoder"`
+	Pool       string `yaml:"pool" flag:"pool" arg:"token|avg" help:"what a ViT's embedding is: its class token, or the average of its patches' tokens; without it, as the file says or else the model's own" group:"Encoder"`
+
+	LayerScale float64 `yaml:"layer_scale" flag:"layer-scale" arg:"X" help:"above 0: the ViT's residual branches are scaled, and neither its name nor the file says so" group:"Encoder"`
+	QKNorm     bool    `yaml:"qk_norm" flag:"qk-norm" help:"its queries and keys are normalised, likewise" group:"Encoder"`
+	SwiGLU     bool    `yaml:"swiglu" flag:"swiglu" help:"its MLPs are gated, likewise" group:"Encoder"`
 
 	Key      string   `yaml:"key" flag:"key" arg:"KEY" help:"path of the state dict in a file that holds several, such as teacher; without it, it is looked for" group:"Encoder"`
 	Layout   string   `yaml:"layout" flag:"layout" arg:"NAME" help:"whose names the keys are: timm, or one that weights ls --help lists; without it, the keys tell" group:"Encoder"`
@@ -127,6 +132,7 @@ func (f Encoder) Load() (*vision.Model, error) {
 		Spec: vision.Spec{
 			Name: f.Name, ImageSize: f.ImageSize, PatchSize: f.PatchSize, Channels: f.Channels, NumClasses: f.NumClasses,
 			Width: f.Width, Depth: f.Depth, Heads: f.Heads,
+			Pool: f.Pool, LayerScale: f.LayerScale, QKNorm: f.QKNorm, SwiGLU: f.SwiGLU,
 		},
 		Torch:    torch.Options{Device: device, Threads: f.Threads},
 		Key:      f.Key,

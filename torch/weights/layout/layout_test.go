@@ -127,6 +127,33 @@ func TestPartsStay(t *testing.T) {
 	}
 }
 
+// TestKeyBiasStays: only a bias that a mask switches off may be left out.
+func TestKeyBiasStays(t *testing.T) {
+	for _, c := range []struct{ keys, want []string }{
+		{[]string{"storage_tokens", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.0.attn.qkv.bias"},
+			[]string{"reg_token", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.0.attn.qkv.bias"}},
+		{[]string{"embeddings.patch_embeddings.weight", "embeddings.register_tokens", "norm.weight", "layer.0.attention.k_proj.bias", "layer.0.attention.v_proj.bias"},
+			[]string{"patch_embed.proj.weight", "reg_token", "norm.weight", "layer.0.attention.k_proj.bias", "blocks.0.attn.v_bias"}},
+	} {
+		f := fileOf(t, c.keys...)
+		l, ok := layout.Detect(f)
+		if !ok {
+			t.Fatal("not detected")
+		}
+		f, err := l.Apply(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, info := range f.Tensors() {
+			names = append(names, info.Name)
+		}
+		if !slices.Equal(names, c.want) {
+			t.Errorf("%s: got %q, want %q", l.Name, names, c.want)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	clip := []string{"class_embedding", "conv1.weight", "ln_pre.weight"}
 	for _, c := range []struct {
@@ -141,6 +168,8 @@ func TestErrors(t *testing.T) {
 			"encoder.layer.0.attention.attention.query.weight", "encoder.layer.0.attention.attention.key.weight",
 			"encoder.layer.0.attention.attention.value.weight=2x2"}},
 		{"dinov2", "expected three dimensions", []string{"mask_token", "pos_embed", "patch_embed.proj.weight", "cls_token", "register_tokens"}},
+		{"dinov3", "expected biases of queries, keys and values", []string{"storage_tokens", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight",
+			"blocks.0.attn.qkv.bias", "blocks.0.attn.qkv.bias_mask"}},
 	} {
 		l, err := layout.Find(c.name)
 		if err != nil {

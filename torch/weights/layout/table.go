@@ -3,6 +3,8 @@ package layout
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/gojepa/gojepa/torch/weights"
 )
@@ -124,6 +126,33 @@ var layouts = []*Layout{
 		finish: registers,
 	},
 	{
+		Name: "hf-dinov3", About: "DINOv3 in Hugging Face's transformers",
+		prefixes: []string{""}, marks: []string{"embeddings.patch_embeddings.weight", "embeddings.register_tokens", "norm.weight"},
+		rules: slices.Concat([]rule{
+			drop("embeddings.mask_token"),
+			to("cls_token", "embeddings.cls_token"),
+			to("reg_token", "embeddings.register_tokens"),
+			to("patch_embed.proj.*", "embeddings.patch_embeddings.*"),
+		}, hfDINOv3Block("layer.#."), hfDINOv3Block("model.layer.#.")), // the second as the library's fifth version has it in memory
+		finish: gated,
+	},
+	{
+		Name: "dinov3", About: "DINOv3's own",
+		prefixes: []string{"", "backbone."}, marks: []string{"storage_tokens", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight"},
+		rules: []rule{
+			// Angles are computed; the norm of local crops is for training alone.
+			drop("mask_token", "rope_embed.periods", "local_cls_norm.*", "/dino_head.*", "/ibot_head.*"),
+			drop("blocks.#.attn.qkv.bias_mask"),
+			to("reg_token", "storage_tokens"),
+			to("blocks.#.gamma_1", "blocks.#.ls1.gamma"),
+			to("blocks.#.gamma_2", "blocks.#.ls2.gamma"),
+			to("blocks.#.mlp.fc1_g.*", "blocks.#.mlp.w1.*"),
+			to("blocks.#.mlp.fc1_x.*", "blocks.#.mlp.w2.*"),
+			to("blocks.#.mlp.fc2.*", "blocks.#.mlp.w3.*"),
+		},
+		finish: splitBias,
+	},
+	{
 		Name: "dinov2", About: "DINOv2's own",
 		prefixes: []string{"", "backbone."}, marks: []string{"mask_token", "pos_embed", "patch_embed.proj.weight"},
 		absent: []string{"decoder_embed.weight"},
@@ -160,6 +189,60 @@ var layouts = []*Layout{
 		prefixes: []string{""}, marks: []string{"pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight"},
 		absent: []string{"cls_token", "reg_token", "norm_pre.weight"},
 	},
+}
+
+// hfDINOv3Block are the rules of a DINOv3's blocks in Hugging Face's library, whose keys begin so.
+func hfDINOv3Block(prefix string) []rule {
+	return []rule{
+		to("blocks.#.norm1.*", prefix+"norm1.*"),
+		to("blocks.#.norm2.*", prefix+"norm2.*"),
+		to("blocks.#.attn.qkv.weight", prefix+"attention.q_proj.weight", prefix+"attention.k_proj.weight", prefix+"attention.v_proj.weight"),
+		to("blocks.#.attn.q_bias", prefix+"attention.q_proj.bias"), // keys have none
+		to("blocks.#.attn.v_bias", prefix+"attention.v_proj.bias"),
+		to("blocks.#.attn.proj.*", prefix+"attention.o_proj.*"),
+		to("blocks.#.gamma_1", prefix+"layer_scale1.lambda1"),
+		to("blocks.#.gamma_2", prefix+"layer_scale2.lambda1"),
+		to("blocks.#.mlp.fc1_g.*", prefix+"mlp.gate_proj.*"),
+		to("blocks.#.mlp.fc1.*", prefix+"mlp.up_proj.*"),
+		to("blocks.#.mlp.fc2.*", prefix+"mlp.down_proj.*"),
+	}
+}
+
+// gated gives the first layer of an MLP the name that it has beside a gate.
+func gated(_ *weights.File, recipes []weights.Recipe) ([]weights.Recipe, error) {
+	names := make(map[string]bool, len(recipes))
+	for _, r := range recipes {
+		names[r.Name] = true
+	}
+	for i, r := range recipes {
+		if mlp, rest, ok := strings.Cut(r.Name, ".mlp.fc1."); ok && names[mlp+".mlp.fc1_g."+rest] {
+			recipes[i].Name = mlp + ".mlp.fc1_x." + rest
+		}
+	}
+	return recipes, nil
+}
+
+// splitBias cuts the biases of queries and values out of the joined one, where a mask says that the keys' is not used: it
+// is 0 there, and timm has none.
+func splitBias(f *weights.File, recipes []weights.Recipe) ([]weights.Recipe, error) {
+	var all []weights.Recipe
+	for _, r := range recipes {
+		attn, ok := strings.CutSuffix(r.Name, "qkv.bias")
+		key := r.Parts[0].Name
+		if _, masked := f.Lookup(key + "_mask"); !ok || !masked {
+			all = append(all, r)
+			continue
+		}
+		info, _ := f.Lookup(key)
+		if len(info.Shape) != 1 || info.Shape[0]%3 != 0 {
+			return nil, fmt.Errorf("%v: expected biases of queries, keys and values", info)
+		}
+		width := info.Shape[0] / 3
+		all = append(all,
+			weights.Recipe{Name: attn + "q_bias", Parts: []weights.Part{{Name: key, To: width}}},
+			weights.Recipe{Name: attn + "v_bias", Parts: []weights.Part{{Name: key, From: 2 * width}}})
+	}
+	return all, nil
 }
 
 // headBias gives the head, a projection without a bias, one of zeros: timm's has
