@@ -18,9 +18,11 @@ commands=${commands//FOLDER/$folder}
 commands=${commands//TESTS/$folder}
 commands=${commands//runs\/mine/$out/mine}
 commands=${commands//features.npy/$out/features.npy}
+commands=${commands//mine.torchscript/$out/mine.torchscript}
 commands=${commands//--steps 1000/--steps 2}
 echo "$commands"
 bash -euo pipefail -c "$commands"
 test -s "$out/features.npy"
+test -s "$out/mine.torchscript"
 test -s features.gaussianity.png
 rm features.gaussianity.png

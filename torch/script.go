@@ -5,11 +5,14 @@ package torch
 import "C"
 
 import (
+	"archive/zip"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/cgo"
 	"runtime/debug"
+	"strings"
 	"unsafe"
 
 	"github.com/sugarme/gotch/libtch"
@@ -145,6 +148,33 @@ func (s *Scope) LoadScript(path string, frozen bool) (m *Script, about string, e
 		return nil, "", fmt.Errorf("%s: %w", path, err)
 	}
 	return m, about, nil
+}
+
+// ReadScriptAbout is what [Script.Save] wrote about the module in a file, read without the module; empty if another program
+// wrote the file.
+func ReadScriptAbout(path string) (string, error) {
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: reading a TorchScript module: %w", path, err)
+	}
+	defer z.Close()
+	for _, f := range z.File {
+		if !strings.HasSuffix(f.Name, "/extra/"+scriptExtra) {
+			continue
+		}
+		r, err := f.Open()
+		if err != nil {
+			return "", fmt.Errorf("%s: %s: %w", path, f.Name, err)
+		}
+		defer r.Close()
+		const most = 1 << 20 // bytes, a thousand times what is written
+		text, err := io.ReadAll(io.LimitReader(r, most))
+		if err != nil {
+			return "", fmt.Errorf("%s: %s: %w", path, f.Name, err)
+		}
+		return string(text), nil
+	}
+	return "", nil
 }
 
 // adopt makes the module's tensors its Params.

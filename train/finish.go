@@ -131,7 +131,7 @@ func (r *run) baselines(ctx context.Context, train, test images.Source, values m
 	}
 	var untrained lejepa.Encoder
 	var failed error
-	err = r.th.Do(ctx, func(s *torch.Scope) { untrained, failed = r.newEncoder(s) })
+	err = r.th.Do(ctx, func(s *torch.Scope) { untrained, failed = r.newEncoder(s, false) })
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}

@@ -187,7 +187,7 @@ func (e *cancelling) make(t *testing.T) func(s *torch.Scope, seed uint64) (lejep
 		r := &run{cfg: small(t)}
 		r.cfg.Encoder.Channels = config.Of(1)
 		r.cfg.Seed = seed
-		inner, err := r.newEncoder(s)
+		inner, err := r.newEncoder(s, false)
 		e.Encoder = inner
 		return e, err
 	}

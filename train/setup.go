@@ -34,6 +34,7 @@ const (
 	encoderFile    = "encoder.safetensors"
 	encoderPTFile  = "encoder.pt"
 	scriptFile     = "encoder.torchscript"
+	initFile       = "init.torchscript"
 	reportFile     = "report.html"
 	brokenFile     = "bad_files.txt"
 	lockFile       = ".lock"
@@ -85,8 +86,19 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 		}
 		cfg = cfg.Adopt(*before)
 	}
+	var file vision.FileInfo // that the run begins with
+	if before == nil {
+		if cfg, file, err = begin(cfg); err != nil {
+			return nil, err
+		}
+	}
 	if r.data, err = openData(ctx, cfg, r.options); err != nil {
 		return nil, err
+	}
+	if n := len(file.Mean); n == r.data.channels {
+		if _, set := cfg.Views.Mean.Get(); !set {
+			cfg.Views.Mean, cfg.Views.Std = config.ListOf(file.Mean...), config.ListOf(file.Std...)
+		}
 	}
 	facts, err := r.data.facts(ctx, cfg)
 	if err != nil {
@@ -128,6 +140,9 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	}
 	if err := os.MkdirAll(cfg.Out, 0o755); err != nil {
 		return nil, fmt.Errorf("making the run's folder: %w", err)
+	}
+	if err := r.keepScript(); err != nil {
+		return nil, err
 	}
 	if r.lock, err = lockFolder(cfg.Out); err != nil {
 		return nil, err
@@ -221,7 +236,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	var failed error
 	err := r.th.Do(ctx, func(s *torch.Scope) {
 		r.expected = r.objective.SIGReg().Expected(s, int64(c.Schedule.BatchSize.Or(1)))
-		encoder, err := r.newEncoder(s)
+		encoder, err := r.newEncoder(s, resume)
 		if err != nil {
 			failed = err
 			return
@@ -256,28 +271,6 @@ func (r *run) resume(s *torch.Scope, path string) error {
 	}
 	r.at = at
 	return nil
-}
-
-// newEncoder makes the encoder with its initial weights.
-func (r *run) newEncoder(s *torch.Scope) (lejepa.Encoder, error) {
-	if r.options.encoder != nil {
-		return r.options.encoder(s, r.cfg.Seed)
-	}
-	return vision.New(s, r.spec(), r.cfg.Seed, torch.Float32)
-}
-
-// spec is the encoder that the configuration asks for.
-func (r *run) spec() vision.Spec {
-	e := r.cfg.Encoder
-	pool := e.Pool
-	if pool == "auto" {
-		pool = ""
-	}
-	return vision.Spec{
-		Name: e.Name, ImageSize: e.ImageSize.Or(0), PatchSize: e.PatchSize.Or(0), Channels: e.Channels.Or(0),
-		Width: e.Width.Or(0), Depth: e.Depth.Or(0), Heads: e.Heads.Or(0), NumClasses: e.NumClasses, DropPath: e.DropPath,
-		Pool: pool, Registers: e.Registers.Or(0), LayerScale: e.LayerScale.Or(0), QKNorm: e.QKNorm, SwiGLU: e.SwiGLU,
-	}
 }
 
 // loader makes views from where the run is.

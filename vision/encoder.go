@@ -42,6 +42,16 @@ func (e *Encoder) Forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tenso
 	return s.Child(func(s *torch.Scope) torch.Tensor { return e.net.forward(s, e.cast(x), p) })
 }
 
+// resample makes the encoder one of images of another size, if its parameters depend on that.
+func (e *Encoder) resample(s *torch.Scope, size int) {
+	if n, ok := e.net.(interface {
+		resample(s *torch.Scope, p *torch.Params, size int64)
+	}); ok {
+		n.resample(s, e.params, int64(size))
+	}
+	e.spec.ImageSize = size
+}
+
 // cast gives images the parameters' type.
 func (e *Encoder) cast(x torch.Tensor) torch.Tensor {
 	if d := e.params.DType(); x.DType() != d {

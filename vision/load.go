@@ -49,6 +49,10 @@ type LoadOptions struct {
 	// DropHead leaves out the classifier that the file may have on top of the features.
 	DropHead bool
 
+	// Resample makes the position embeddings of a ViT those of the spec's image size, once and for all, so that training goes
+	// on with them; otherwise they stay as in the file, and are resampled in each Forward.
+	Resample bool
+
 	// Lenient ignores missing and unexpected keys. What is missing has the initial values of a model drawn from seed 0.
 	// Shapes must agree all the same.
 	Lenient bool
@@ -97,6 +101,38 @@ type loaded struct {
 	mean, std []float64
 }
 
+// FileInfo says what a file of weights is of, as [LoadFile] would load it.
+type FileInfo struct {
+	Spec      Spec      // complete; of a TorchScript module its name, and what gojepa says about its images, if it does
+	ImageSize int       // that the file's encoder was trained at, or the spec's; 0 if a module does not say
+	Mean, Std []float64 // of each channel, of samples in [0, 1]; nil if the file does not say
+}
+
+// Inspect reads what a file is of without its weights.
+func Inspect(file string, o LoadOptions) (info FileInfo, err error) {
+	opened, err := weights.OpenOptions(file, weights.Options{Key: o.Key})
+	if errors.Is(err, weights.ErrTorchScript) {
+		return inspectScript(file, o)
+	}
+	if err != nil {
+		return info, err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	f, _, err := o.names(opened)
+	if err != nil {
+		return info, err
+	}
+	p, err := planLoad(o.Spec, f)
+	if err != nil {
+		return info, fmt.Errorf("%s: %w", file, err)
+	}
+	if o.DropHead {
+		p.spec.NumClasses = 0
+	}
+	t, err := parseMetadata(f.Metadata())
+	return FileInfo{Spec: p.spec, ImageSize: p.size, Mean: t.mean, Std: t.std}, err
+}
+
 func load(s *torch.Scope, file string, o LoadOptions) (_ loaded, err error) {
 	opened, err := weights.OpenOptions(file, weights.Options{Key: o.Key})
 	if errors.Is(err, weights.ErrTorchScript) {
@@ -118,6 +154,9 @@ func load(s *torch.Scope, file string, o LoadOptions) (_ loaded, err error) {
 		p.spec.NumClasses, p.stored.NumClasses = 0, 0
 	}
 	e, err := p.fill(s, f, file, o.Lenient)
+	if err == nil && o.Resample {
+		e.resample(s, p.size)
+	}
 	if l != nil && err != nil {
 		err = fmt.Errorf("%w (the file's keys are those of %s)", err, l.About)
 	}

@@ -29,7 +29,7 @@ func Metadata(spec Spec, imageSize int, mean, std []float64) map[string]string {
 		}
 		m[key] = string(text)
 	}
-	if spec != (Spec{}) && spec.Name != scriptName {
+	if spec != (Spec{}) && spec.Name != TorchScript {
 		m[metaModel] = spec.Name
 		add(metaSpec, spec)
 	}

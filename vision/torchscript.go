@@ -11,8 +11,8 @@ import (
 	"github.com/gojepa/gojepa/torch/nn"
 )
 
-// scriptName is the model's name in the Spec of an encoder that is a TorchScript module.
-const scriptName = "torchscript"
+// TorchScript is the model's name in the Spec of an encoder that is a TorchScript module.
+const TorchScript = "torchscript"
 
 // ScriptOptions say what a TorchScript module does not.
 type ScriptOptions struct {
@@ -47,14 +47,8 @@ func loadScript(s *torch.Scope, path string, o ScriptOptions) (e *Encoder, t tol
 			script.Close()
 		}
 	}()
-	if about != "" {
-		var meta map[string]string
-		if err := json.Unmarshal([]byte(about), &meta); err != nil {
-			return nil, t, fmt.Errorf("%s: what gojepa says about it: %w", path, err)
-		}
-		if t, err = parseMetadata(meta); err != nil {
-			return nil, t, fmt.Errorf("%s: %w", path, err)
-		}
+	if t, err = parseScript(path, about); err != nil {
+		return nil, t, err
 	}
 	channels := cmp.Or(o.Channels, t.spec.Channels, len(t.mean), 3)
 	size := cmp.Or(o.ImageSize, t.imageSize, 224)
@@ -62,12 +56,12 @@ func loadScript(s *torch.Scope, path string, o ScriptOptions) (e *Encoder, t tol
 	if n.width, err = n.measure(s, channels, size); err != nil {
 		return nil, t, fmt.Errorf("%s: %w", path, err)
 	}
-	spec := Spec{Name: scriptName, Channels: channels, ImageSize: size}
+	spec := Spec{Name: TorchScript, Channels: channels, ImageSize: size}
 	return &Encoder{spec: spec, params: script.Params(), net: n}, t, nil
 }
 
 // Scripted reports whether the encoder is a TorchScript module.
-func (e *Encoder) Scripted() bool { return e.spec.Name == scriptName }
+func (e *Encoder) Scripted() bool { return e.spec.Name == TorchScript }
 
 // scriptNet is a module as a network.
 type scriptNet struct {
@@ -114,16 +108,59 @@ func (n *scriptNet) prefix() int64 { return 0 }
 func (n *scriptNet) dim() int64 { return n.width }
 
 func embeddingsOnly(what string) *torch.Error {
-	return &torch.Error{Op: scriptName, Msg: what + " of a TorchScript module, which has embeddings only"}
+	return &torch.Error{Op: TorchScript, Msg: what + " of a TorchScript module, which has embeddings only"}
+}
+
+// checkScript reports what a TorchScript module cannot be loaded with.
+func (o LoadOptions) checkScript(file string) error {
+	if n := o.Spec.Name; n != "" && n != TorchScript {
+		return fmt.Errorf("%s: a TorchScript module, which is an encoder by itself: expected no model's name with it, and not %q", file, n)
+	}
+	if o.Key != "" || o.Layout != "" || o.Lenient || o.Names.Prefix != "" || len(o.Names.Drop)+len(o.Names.Rename) > 0 {
+		return fmt.Errorf("%s: a TorchScript module: its keys cannot be chosen or renamed", file)
+	}
+	return nil
+}
+
+// inspectScript is [Inspect] for a TorchScript module.
+func inspectScript(file string, o LoadOptions) (info FileInfo, err error) {
+	if err := o.checkScript(file); err != nil {
+		return info, err
+	}
+	about, err := torch.ReadScriptAbout(file)
+	if err != nil {
+		return info, err
+	}
+	t, err := parseScript(file, about)
+	if err != nil {
+		return info, err
+	}
+	spec := Spec{Name: TorchScript, Channels: cmp.Or(o.Spec.Channels, t.spec.Channels, len(t.mean)), ImageSize: cmp.Or(o.Spec.ImageSize, t.imageSize)}
+	return FileInfo{Spec: spec, ImageSize: t.imageSize, Mean: t.mean, Std: t.std}, nil
+}
+
+// parseScript reads what gojepa says about a module, empty if it was written by others.
+func parseScript(file, about string) (t told, err error) {
+	if about == "" {
+		return t, nil
+	}
+	var meta map[string]string
+	if err := json.Unmarshal([]byte(about), &meta); err != nil {
+		return t, fmt.Errorf("%s: what gojepa says about it: %w", file, err)
+	}
+	if t, err = parseMetadata(meta); err != nil {
+		return t, fmt.Errorf("%s: %w", file, err)
+	}
+	return t, nil
 }
 
 // loadFileScript is [LoadFile] for a TorchScript module.
 func loadFileScript(s *torch.Scope, file string, o LoadOptions) (loaded, error) {
-	if n := o.Spec.Name; n != "" && n != scriptName {
-		return loaded{}, fmt.Errorf("%s: a TorchScript module, which is an encoder by itself: expected no model's name with it, and not %q", file, n)
+	if err := o.checkScript(file); err != nil {
+		return loaded{}, err
 	}
-	if o.Key != "" || o.Layout != "" || o.DropHead || o.Lenient || o.Names.Prefix != "" || len(o.Names.Drop)+len(o.Names.Rename) > 0 {
-		return loaded{}, fmt.Errorf("%s: a TorchScript module: its keys cannot be chosen or renamed, nor its head dropped", file)
+	if o.DropHead {
+		return loaded{}, fmt.Errorf("%s: a TorchScript module: its head cannot be dropped", file)
 	}
 	e, t, err := loadScript(s, file, ScriptOptions{Channels: o.Spec.Channels, ImageSize: o.Spec.ImageSize})
 	if err != nil {

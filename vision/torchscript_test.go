@@ -150,6 +150,8 @@ func TestLoadFileTakesTorchScript(t *testing.T) {
 	_, err := LoadFile(path, LoadOptions{Spec: Spec{Name: "resnet18"}})
 	assert.ErrorContains(t, err, "a TorchScript module, which is an encoder by itself")
 	_, err = LoadFile(path, LoadOptions{DropHead: true})
+	assert.ErrorContains(t, err, "its head cannot be dropped")
+	_, err = LoadFile(path, LoadOptions{Key: "teacher"})
 	assert.ErrorContains(t, err, "its keys cannot be chosen")
 	_, err = LoadFile(path, LoadOptions{Spec: Spec{ImageSize: 40}})
 	assert.ErrorContains(t, err, "the module does not take images of 2 channels and 40×40 pixels")

@@ -276,6 +276,19 @@ func (n *vitNet) embedded(s *torch.Scope, x torch.Tensor, h, w int64) torch.Tens
 	})
 }
 
+// resample makes the position embeddings those of size×size pixels.
+func (n *vitNet) resample(s *torch.Scope, p *torch.Params, size int64) {
+	grid := size / n.patch
+	if !n.pos.Defined() || grid == n.grid {
+		return
+	}
+	s.Child(func(s *torch.Scope) torch.Tensor {
+		s.NoGrad(func() { p.Replace(s, "pos_embed", n.positions(s, grid, grid)) })
+		return torch.Tensor{}
+	})
+	n.grid = grid
+}
+
 // positions returns the position embeddings for h×w patches: the learned ones, or, at another size than theirs, resampled
 // by antialiased bicubic interpolation in float32, as timm does. Gradient flows back to the learned ones.
 func (n *vitNet) positions(s *torch.Scope, h, w int64) torch.Tensor {

@@ -50,6 +50,7 @@ type Data struct {
 // Encoder is the network whose features are wanted.
 type Encoder struct {
 	Name       string        `yaml:"model" flag:"model" arg:"NAME" help:"timm's name, such as vit_small_patch16_224 or resnet18; auto is vit_tiny on a CPU and vit_small on a GPU"`
+	Init       string        `yaml:"init" flag:"init" arg:"FILE" help:"weights to begin with: .safetensors, .pt or .pth of any kind that evaluate takes, and its sizes with them; or a TorchScript module, which is the encoder then"`
 	ImageSize  Auto[int]     `yaml:"image_size" flag:"image-size" arg:"PX" help:"side of global views; auto is the images' own shorter side, up to 128 on a CPU and 224 on a GPU"`
 	PatchSize  Auto[int]     `yaml:"patch_size" flag:"patch-size" arg:"PX" help:"side of a ViT's patches; auto is what the model's name says or, with an auto model, what suits the image size"`
 	Channels   Auto[int]     `yaml:"channels" flag:"channels" arg:"N" help:"channels of the images; auto is the data's own, 1 or 3"`

@@ -188,7 +188,7 @@ func TestRoundTrip(t *testing.T) {
 	every := Default()
 	require.NoError(t, every.Decode([]byte(`
 data: {path: "a: b", test_path: "true", labels: true, max_broken: 0.25}
-encoder: {model: resnet18, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, pool: avg, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true, num_classes: 512, drop_path: 0.125}
+encoder: {model: resnet18, init: a.pt, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, pool: avg, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true, num_classes: 512, drop_path: 0.125}
 views:
   global: {count: 4, scale: [0.5, 0.6], ratio: [1, 2], interpolation: bicubic}
   local: {count: 1, size: 32, scale: [0.1, 0.2], ratio: [1, 2], interpolation: bicubic}
