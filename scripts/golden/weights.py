@@ -1,8 +1,10 @@
 """Makes torch/weights/testdata: files of state dicts, and what is in them.
 
-Run with PyTorch 2.11.0, safetensors 0.8.0 and huggingface_hub 2.4.0:
+Run with PyTorch 2.11.0, safetensors 0.8.0, huggingface_hub 2.4.0 and lightning 2.6.6:
 
-    python scripts/golden/weights.py [--checkpoints ../shared/data/checkpoints]
+    python scripts/golden/weights.py [--checkpoints ../shared/data/checkpoints] [PART ...]
+
+Parts, such as lightning, are made alone; without any, all are.
 
 testdata/expected.json lists, for every file, the tensors that a reader must
 find: name, dtype, shape, and the first 16 hex digits of the SHA-256 of the
@@ -317,6 +319,35 @@ def files():
     note("ddp.safetensors", {k: small[k] for k in ("steps", "bias", "weight")})
 
 
+def lightning():
+    """A checkpoint that Lightning's trainer saves after a step, with hyperparameters from a command line."""
+    from lightning.pytorch import LightningModule, Trainer
+
+    torch.manual_seed(0)
+
+    class Task(LightningModule):
+        def __init__(self, args):
+            super().__init__()
+            self.save_hyperparameters(args)
+            self.save_hyperparameters({"args": args})
+            self.encoder = Net()
+            self.loss = torch.nn.CrossEntropyLoss(weight=torch.ones(2))
+
+        def training_step(self, batch, _):
+            return self.loss(self.encoder.conv(batch).mean((2, 3)), torch.zeros(len(batch), dtype=torch.long))
+
+        def configure_optimizers(self):
+            optimizer = torch.optim.AdamW(self.parameters())
+            return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1)]
+
+    task = Task(argparse.Namespace(arch="vit", lr=0.1, betas=(0.9, 0.95), out=pathlib.PurePosixPath("runs")))
+    trainer = Trainer(max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                      enable_model_summary=False, default_root_dir=OUT)
+    trainer.fit(task, torch.utils.data.DataLoader(torch.ones(4, 1, 3, 3), batch_size=2))
+    trainer.save_checkpoint(OUT / "trainer.ckpt")
+    note("trainer.ckpt", torch.load(OUT / "trainer.ckpt", weights_only=False)["state_dict"], "state_dict")
+
+
 def shards():
     """State dicts in several files, with the index that says which, as the hub's library writes them."""
     sd = dtypes(ST_DTYPES)
@@ -423,13 +454,17 @@ def write(name):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--checkpoints", type=pathlib.Path, default=ROOT.parent / "shared" / "data" / "checkpoints")
+    p.add_argument("parts", nargs="*", metavar="PART")
     a = p.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
-    files()
-    shards()
-    numbers()
-    pickles()
+    parts = {part.__name__: part for part in (files, lightning, shards, numbers, pickles)}
+    if a.parts:
+        expected.update(json.loads((OUT / "expected.json").read_text()))
+    for name in a.parts or parts:
+        parts[name]()
     write("expected.json")
+    if a.parts:
+        return
     if a.checkpoints.is_dir():
         checkpoints(a.checkpoints)
     else:

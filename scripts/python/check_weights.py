@@ -19,6 +19,7 @@ import safetensors
 import safetensors.torch
 import timm
 import torch
+from timm.layers import SwiGLUPacked
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-5
@@ -78,6 +79,24 @@ def write_by_timm(folder, seed):
     np.save(folder / "output.npy", y.numpy())
 
 
+def vit_options(spec):
+    """What a ViT may have besides, as timm says it; of DINOv3s, which timm builds in another way, the pool alone."""
+    options = {"global_pool": spec["Pool"]}
+    if "dinov3" in spec["Name"]:
+        return options
+    if spec["Pool"] == "token":
+        options["class_token"] = True
+    if spec["Registers"]:
+        options["reg_tokens"] = spec["Registers"]
+    if spec["LayerScale"]:
+        options["init_values"] = spec["LayerScale"]
+    if spec["QKNorm"]:
+        options["qk_norm"] = True
+    if spec["SwiGLU"]:
+        options |= {"mlp_layer": SwiGLUPacked, "mlp_ratio": 2 * 2.66667, "act_layer": torch.nn.SiLU}
+    return options
+
+
 def check_run(folder):
     file = pathlib.Path(folder) / "encoder.safetensors"
     with safetensors.safe_open(file, "np") as f:
@@ -87,7 +106,7 @@ def check_run(folder):
     width, depth = spec["Width"], spec["Depth"]
     if spec["PatchSize"]:
         options |= {"img_size": spec["ImageSize"], "patch_size": spec["PatchSize"], "embed_dim": width, "depth": depth,
-                    "num_heads": spec["Heads"]}
+                    "num_heads": spec["Heads"], **vit_options(spec)}
     elif spec["Name"].startswith("convnext"):
         options |= {"dims": [width << stage for stage in range(4)]}
         if depth:

@@ -22,8 +22,8 @@ func (w sparseWriter) Write(p []byte) (int, error) {
 	return w.f.Write(p)
 }
 
-// sparseFile makes a file of 300 tensors of 4 MiB, as many as a ViT-L has.
-func sparseFile(b *testing.B, ext string) string {
+// sparseFile makes a file of 300 tensors of 4 MiB, as many as a ViT-L has. An ending of .pth is for the legacy format.
+func sparseFile(b testing.TB, ext string) string {
 	b.Helper()
 	var entries []Entry
 	for i := range 300 {
@@ -45,7 +45,11 @@ func sparseFile(b *testing.B, ext string) string {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	if err := writers[ext](sparseWriter{f}, entries, nil); err != nil {
+	write := writers[ext]
+	if ext == ".pth" {
+		write = writeLegacy
+	}
+	if err := write(sparseWriter{f}, entries, nil); err != nil {
 		b.Fatal(err)
 	}
 	// The last tensor of a safetensors file is a hole at the end.
@@ -61,7 +65,7 @@ func sparseFile(b *testing.B, ext string) string {
 
 // BenchmarkOpen lists a file of 1.2 GB.
 func BenchmarkOpen(b *testing.B) {
-	for ext := range writers {
+	for _, ext := range []string{".safetensors", ".pt", ".pth"} {
 		b.Run(ext[1:], func(b *testing.B) {
 			path := sparseFile(b, ext)
 			b.ReportAllocs()
