@@ -158,7 +158,7 @@ func TestOrientationOfBrokenExif(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	files, err := filepath.Glob("testdata/*")
+	files, err := filepath.Glob("testdata/*.*")
 	require.NoError(f, err)
 	for _, name := range files {
 		if strings.HasSuffix(name, ".rgb.png") || strings.HasSuffix(name, ".l.png") {

@@ -93,6 +93,14 @@ type Labelled interface {
 	Classes() []string
 }
 
+// Captioned is a source that may know a text for each of its images.
+type Captioned interface {
+	Source
+	// Caption is the text of image i; ok is false if it has none. It may be read from disk when it is asked for, and then
+	// ok is false too if that fails. It is safe for concurrent use.
+	Caption(i int) (text string, ok bool)
+}
+
 // checkChannels says whether images can be converted to so many channels.
 func checkChannels(n int) error {
 	if n != 1 && n != 3 {

@@ -1,0 +1,572 @@
+package images
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/gojepa/gojepa/internal/npy"
+	"github.com/gojepa/gojepa/vision/images/raster"
+)
+
+// Layout is what the dimensions of an array are: n for images, h and w for height and width, c for channels.
+type Layout string
+
+// The layouts. AutoLayout takes arrays of two dimensions for one image, of three for many grey ones (or for one in colour, if the
+// last is 4 or less and the others are not), and of four for many whose channels are the smaller one of the second and
+// the last dimension, at most 32.
+const (
+	AutoLayout Layout = "auto"
+	HW         Layout = "hw"
+	HWC        Layout = "hwc"
+	CHW        Layout = "chw"
+	NHW        Layout = "nhw"
+	NHWC       Layout = "nhwc"
+	NCHW       Layout = "nchw"
+)
+
+func (l Layout) validate() error {
+	if l == "" || slices.Contains([]Layout{AutoLayout, HW, HWC, CHW, NHW, NHWC, NCHW}, l) {
+		return nil
+	}
+	return fmt.Errorf("layout of arrays: %q, expected auto, hw, hwc, chw, nhw, nhwc or nchw", l)
+}
+
+// most channels that a layout is guessed from.
+const maxGuessedChannels = 32
+
+// dims are an array's dimensions by what they are. planar says that channels are before height and width.
+type dims struct {
+	n, height, width, channels int
+	planar                     bool
+}
+
+func (d dims) samples() int { return d.height * d.width * d.channels }
+
+// dimsOf reads a shape.
+func (l Layout) dimsOf(shape []int) (dims, error) {
+	if l == "" || l == AutoLayout {
+		var err error
+		if l, err = guessLayout(shape); err != nil {
+			return dims{}, err
+		}
+	}
+	if len(l) != len(shape) {
+		return dims{}, fmt.Errorf("shape %v, expected %d dimensions for the layout %s", shape, len(l), l)
+	}
+	d := dims{n: 1, channels: 1}
+	for i, c := range l {
+		switch c {
+		case 'n':
+			d.n = shape[i]
+		case 'h':
+			d.height = shape[i]
+		case 'w':
+			d.width = shape[i]
+		case 'c':
+			d.channels = shape[i]
+			d.planar = i < len(l)-1
+		}
+	}
+	if d.n > 0 && d.samples() == 0 {
+		return dims{}, fmt.Errorf("shape %v has no pixels", shape)
+	}
+	return d, nil
+}
+
+func guessLayout(shape []int) (Layout, error) {
+	switch len(shape) {
+	case 2:
+		return HW, nil
+	case 3:
+		if c := shape[2]; c <= 4 && c < shape[0] && c < shape[1] {
+			return HWC, nil
+		}
+		return NHW, nil
+	case 4:
+		first, last := shape[1], shape[3]
+		switch {
+		case last < first && last <= maxGuessedChannels:
+			return NHWC, nil
+		case first < last && first <= maxGuessedChannels:
+			return NCHW, nil
+		}
+		return "", fmt.Errorf("shape %v: the channels may be its second or its last dimension: expected a layout, nchw or nhwc", shape)
+	}
+	return "", fmt.Errorf("shape %v: expected 2 to 4 dimensions", shape)
+}
+
+// element is how an array's numbers are stored.
+type element struct {
+	kind  byte // u, i, f or b, as NumPy has it
+	size  int
+	order binary.ByteOrder
+}
+
+func elementOf(descr string) (element, error) {
+	e := element{kind: descr[1], size: int(descr[2] - '0'), order: binary.LittleEndian}
+	if descr[0] == '>' {
+		e.order = binary.BigEndian
+	}
+	if !slices.Contains([]string{"u1", "u2", "u4", "i1", "i2", "i4", "i8", "u8", "f2", "f4", "f8", "b1"}, descr[1:]) {
+		return e, fmt.Errorf("elements of type %q, expected integers or floats of up to 8 bytes", descr)
+	}
+	return e, nil
+}
+
+// deep reports whether numbers are more than 8 bits.
+func (e element) deep() bool { return !(e.size == 1 && (e.kind == 'u' || e.kind == 'b')) }
+
+// limits are the numbers that stand for black and white: those of the type for integers of 16 bits, which are what cameras
+// and detectors give, and else 0 and 1: numbers are taken as they are.
+func (e element) limits() (low, high float64) {
+	switch {
+	case e.kind == 'u' && e.size == 2:
+		return 0, math.MaxUint16
+	case e.kind == 'i' && e.size == 2:
+		return math.MinInt16, math.MaxInt16
+	}
+	return 0, 1
+}
+
+// at is number i of some bytes.
+func (e element) at(b []byte, i int) float64 {
+	b = b[i*e.size : (i+1)*e.size]
+	switch e.size {
+	case 1:
+		if e.kind == 'i' {
+			return float64(int8(b[0]))
+		}
+		return float64(b[0])
+	case 2:
+		v := e.order.Uint16(b)
+		switch e.kind {
+		case 'i':
+			return float64(int16(v))
+		case 'f':
+			return half(v)
+		}
+		return float64(v)
+	case 4:
+		v := e.order.Uint32(b)
+		switch e.kind {
+		case 'i':
+			return float64(int32(v))
+		case 'f':
+			return float64(math.Float32frombits(v))
+		}
+		return float64(v)
+	}
+	v := e.order.Uint64(b)
+	switch e.kind {
+	case 'i':
+		return float64(int64(v))
+	case 'f':
+		return math.Float64frombits(v)
+	}
+	return float64(v)
+}
+
+// half is a number of 16 bits in IEEE 754's format.
+func half(v uint16) float64 {
+	sign := 1.0
+	if v>>15 != 0 {
+		sign = -1
+	}
+	exponent, fraction := int(v>>10&31), float64(v&1023)
+	switch exponent {
+	case 0:
+		return sign * math.Ldexp(fraction, -24)
+	case 31:
+		if fraction != 0 {
+			return math.NaN()
+		}
+		return math.Inf(int(sign))
+	}
+	return sign * math.Ldexp(1024+fraction, exponent-25)
+}
+
+// array is an array of images in a file.
+type array struct {
+	dims
+	element
+	file  fileAt
+	data  int64  // where its numbers begin
+	bytes []byte // all of them, of an array that is compressed
+}
+
+// read returns the bytes of image k.
+func (a *array) read(k int) ([]byte, error) {
+	n := int64(a.samples()) * int64(a.size)
+	if a.bytes != nil {
+		return a.bytes[int64(k)*n:][:n], nil
+	}
+	return a.file.read(a.data+int64(k)*n, n)
+}
+
+// image makes image k. Numbers of 8 bits stay; others become floats.
+func (a *array) image(k int) (*Image, error) {
+	b, err := a.read(k)
+	if err != nil {
+		return nil, err
+	}
+	pixels, channels := a.height*a.width, a.channels
+	from := func(i int) int { return i } // where sample i of the planar image is
+	if !a.planar && channels > 1 {
+		from = func(i int) int { return i%pixels*channels + i/pixels }
+	}
+	if !a.deep() {
+		m := New(channels, a.height, a.width)
+		scale := uint8(1)
+		if a.kind == 'b' {
+			scale = 255
+		}
+		if a.planar || channels == 1 {
+			copy(m.Pix, b)
+		} else {
+			for i := range m.Pix {
+				m.Pix[i] = b[from(i)]
+			}
+		}
+		if scale > 1 {
+			for i := range m.Pix {
+				m.Pix[i] *= scale
+			}
+		}
+		return m, nil
+	}
+	r := raster.New(channels, a.height, a.width)
+	for i := range r.Samples {
+		r.Samples[i] = float32(a.at(b, from(i)))
+	}
+	r.Low, r.High = a.limits()
+	return FromRaster(r, r.Low, r.High)
+}
+
+// ArraysSource is the images of .npy and .npz files. Only images that are asked for are read, but arrays that are
+// compressed in an .npz file are in memory whole. It is made by [Open].
+type ArraysSource struct {
+	arrays []array
+	names  []string // by array
+	first  []int    // by array: its first image
+	n      int
+	opts   Options // channels, if not 0
+	labelling
+}
+
+// openArrays opens .npy and .npz files, or those below folders.
+func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, error) {
+	if o.CaptionColumn != "" {
+		return nil, fmt.Errorf("caption column %q: arrays have no captions", o.CaptionColumn)
+	}
+	s := &ArraysSource{opts: o.Options}
+	var classes []string // of folders
+	var byFolder []int32
+	if len(paths) == 1 && isDir(paths[0]) {
+		r := rules{extensions: map[string]bool{".npy": true, ".npz": true}, labels: o.Labels && o.LabelColumn == ""}
+		f, err := findFiles(ctx, paths[0], r, o.index())
+		if err != nil {
+			return nil, err
+		}
+		if f.Len() == 0 {
+			return nil, fmt.Errorf("no .npy or .npz file in it; found %s", f.found)
+		}
+		root := paths[0]
+		paths = make([]string, f.Len())
+		for i := range paths {
+			paths[i] = filepath.Join(root, f.Name(i))
+		}
+		classes, byFolder = f.classes, f.labels
+	}
+	s.names = shortNames(paths)
+	type opened struct {
+		array
+		labels []int64
+	}
+	all, err := parallel(ctx, len(paths), func(i int) (opened, error) {
+		a, labels, err := openArray(paths[i], o)
+		if err != nil {
+			return opened{}, fmt.Errorf("%s: %w", paths[i], err)
+		}
+		return opened{a, labels}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var labels []int64
+	for i, a := range all {
+		if first := all[0]; a.channels != first.channels || a.deep() != first.deep() || a.element.kind != first.element.kind || a.element.size != first.element.size {
+			return nil, fmt.Errorf("%s has images of %d channels and elements %c%d, but %s of %d and %c%d: expected the same in all files",
+				paths[i], a.channels, a.kind, a.size, paths[0], first.channels, first.kind, first.size)
+		}
+		s.first = append(s.first, s.n)
+		s.arrays = append(s.arrays, a.array)
+		s.n += a.n
+		switch {
+		case len(classes) > 0:
+			for range a.n {
+				labels = append(labels, int64(byFolder[i]))
+			}
+		case o.Labels || o.LabelColumn != "":
+			if a.labels == nil {
+				return nil, fmt.Errorf("%s has no labels: expected a second array %q in an .npz file, or a folder for each class", paths[i], arrayLabels)
+			}
+			labels = append(labels, a.labels...)
+		}
+	}
+	if labels != nil {
+		l, ok := numbered(labels, classes)
+		if !ok {
+			return nil, fmt.Errorf("labels up to %d: expected numbers of classes", slices.Max(labels))
+		}
+		s.labelling = l
+	}
+	if want := o.Channels; s.n > 0 {
+		if err := convertible(s.arrays[0].channels, want); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Names of arrays in an .npz file.
+var (
+	arrayImages = []string{"images", "image", "x", "X", "data", "arr_0"}
+	arrayLabels = []string{"labels", "label", "y", "Y", "targets"}
+)
+
+// openArray finds the images of a file, and their labels, nil if there are none or they are not asked for.
+func openArray(path string, o OpenOptions) (array, []int64, error) {
+	file, _, err := statFile(path)
+	if err != nil {
+		return array{}, nil, err
+	}
+	if magic, err := file.read(0, min(4, file.size)); err != nil || string(magic) != "PK\x03\x04" {
+		if o.ImageColumn != "" || o.LabelColumn != "" {
+			return array{}, nil, errors.New("a .npy file has one array, without a name: expected no column of images or labels")
+		}
+		in := io.NewSectionReader(file, 0, file.size)
+		a, err := arrayOf(in, o)
+		if err != nil {
+			return array{}, nil, err
+		}
+		a.file = file
+		a.data, _ = in.Seek(0, io.SeekCurrent)
+		return a, nil, a.fits(file.size - a.data)
+	}
+	z, err := zip.NewReader(file, file.size)
+	if err != nil {
+		return array{}, nil, err
+	}
+	var names []string
+	for _, f := range z.File {
+		names = append(names, strings.TrimSuffix(f.Name, ".npy"))
+	}
+	find := func(asked string, usual []string) (*zip.File, error) {
+		if asked != "" {
+			usual = []string{asked}
+		} else if o.Test { // train_images and test_images, as some have
+			usual = append([]string{"test_" + usual[0], usual[2] + "_test"}, usual...)
+		} else {
+			usual = append(append([]string{}, usual...), "train_"+usual[0], usual[2]+"_train")
+		}
+		for _, name := range usual {
+			if i := slices.Index(names, name); i >= 0 {
+				return z.File[i], nil
+			}
+		}
+		if asked != "" {
+			return nil, fmt.Errorf("no array %q in it, but %q", asked, names)
+		}
+		return nil, nil
+	}
+	f, err := find(o.ImageColumn, arrayImages)
+	if err != nil {
+		return array{}, nil, err
+	}
+	if f == nil && len(z.File) == 1 {
+		f = z.File[0]
+	}
+	if f == nil {
+		return array{}, nil, fmt.Errorf("its arrays are %q, expected one of %q, or the name of the one with images", names, arrayImages)
+	}
+	a, err := zippedArray(file, f, o)
+	if err != nil {
+		return array{}, nil, fmt.Errorf("array %s: %w", f.Name, err)
+	}
+	if !o.Labels && o.LabelColumn == "" {
+		return a, nil, nil
+	}
+	usual := arrayLabels
+	if image := strings.TrimSuffix(f.Name, ".npy"); strings.Contains(image, "images") && slices.Contains(names, strings.Replace(image, "images", "labels", 1)) {
+		usual = append([]string{strings.Replace(image, "images", "labels", 1)}, usual...)
+	}
+	l, err := find(o.LabelColumn, usual)
+	if err != nil || l == nil {
+		return a, nil, err
+	}
+	labels, err := zippedLabels(l, a.n)
+	if err != nil {
+		return a, nil, fmt.Errorf("array %s: %w", l.Name, err)
+	}
+	return a, labels, nil
+}
+
+// arrayOf reads an array's header.
+func arrayOf(r io.Reader, o OpenOptions) (array, error) {
+	h, err := npy.ReadHeader(r)
+	if err != nil {
+		return array{}, err
+	}
+	e, err := elementOf(h.Descr)
+	if err != nil {
+		return array{}, err
+	}
+	if h.Fortran && len(h.Shape) > 1 {
+		return array{}, errors.New("the first dimension varies fastest: expected C order, as numpy.ascontiguousarray makes it")
+	}
+	d, err := o.Layout.dimsOf(h.Shape)
+	if err != nil {
+		return array{}, err
+	}
+	if int64(d.height)*int64(d.width) > o.MaxPixels {
+		return array{}, fmt.Errorf("images of %d×%d pixels: more than the %d that are allowed (MaxPixels)", d.width, d.height, o.MaxPixels)
+	}
+	return array{dims: d, element: e}, nil
+}
+
+// fits says whether so many bytes hold the array.
+func (a *array) fits(bytes int64) error {
+	each := int64(a.samples()) * int64(a.size)
+	if a.n > 0 && bytes/each < int64(a.n) {
+		return fmt.Errorf("its header claims %d images of %d bytes, but there is room for %d", a.n, each, bytes/each)
+	}
+	return nil
+}
+
+// zippedArray is an array in an .npz file.
+func zippedArray(file fileAt, f *zip.File, o OpenOptions) (array, error) {
+	if f.Method == zip.Store {
+		off, err := f.DataOffset()
+		if err != nil {
+			return array{}, err
+		}
+		in := io.NewSectionReader(file, off, int64(min(f.UncompressedSize64, uint64(file.size))))
+		a, err := arrayOf(in, o)
+		if err != nil {
+			return array{}, err
+		}
+		at, _ := in.Seek(0, io.SeekCurrent)
+		a.file, a.data = file, off+at
+		return a, a.fits(min(in.Size(), file.size-off) - at)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return array{}, err
+	}
+	defer r.Close()
+	a, err := arrayOf(r, o)
+	if err != nil {
+		return array{}, err
+	}
+	size := int64(a.n) * int64(a.samples()) * int64(a.size)
+	if most := file.size * flateMost; size > most {
+		return array{}, fmt.Errorf("its header claims %d bytes, more than the file can hold", size)
+	}
+	// Memory grows with what is there, not with what is claimed.
+	var b bytes.Buffer
+	if n, err := io.Copy(&b, io.LimitReader(r, size)); err != nil || n < size {
+		var corrupt flate.CorruptInputError
+		if err == nil || errors.As(err, &corrupt) {
+			return array{}, fmt.Errorf("it ends after %d of %d bytes, or is damaged there", n, size)
+		}
+		return array{}, err
+	}
+	a.bytes = b.Bytes()
+	return a, nil
+}
+
+// flateMost is how much deflate can pack into a byte.
+const flateMost = 1032
+
+// zippedLabels are the numbers of an array of n labels, [N] or [N, 1].
+func zippedLabels(f *zip.File, n int) ([]int64, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	h, err := npy.ReadHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	e, err := elementOf(h.Descr)
+	if err != nil {
+		return nil, err
+	}
+	if len(h.Shape) == 0 || h.Len() != n || h.Shape[0] != n {
+		return nil, fmt.Errorf("shape %v, expected a label for each of %d images", h.Shape, n)
+	}
+	labels := make([]int64, n)
+	b := make([]byte, e.size)
+	for i := range labels {
+		if _, err := io.ReadFull(r, b); err != nil {
+			return nil, fmt.Errorf("label %d: %w", i, err)
+		}
+		v, ok := wholeNumber(e.at(b, 0))
+		if !ok {
+			return nil, fmt.Errorf("label %d is %g, expected the number of a class", i, e.at(b, 0))
+		}
+		labels[i] = v
+	}
+	return labels, nil
+}
+
+// Len is the number of images in all arrays.
+func (s *ArraysSource) Len() int { return s.n }
+
+func (s *ArraysSource) at(i int) (array, image int) {
+	// The last that begins at i or before: arrays of no images begin where the next does.
+	array = sort.Search(len(s.first), func(k int) bool { return s.first[k] > i }) - 1
+	return array, i - s.first[array]
+}
+
+// Name is the file that image i is in, and its place there if it is not the only one.
+func (s *ArraysSource) Name(i int) string {
+	k, n := s.at(i)
+	if s.arrays[k].n == 1 {
+		return s.names[k]
+	}
+	return fmt.Sprintf("%s[%d]", s.names[k], n)
+}
+
+// Image reads an image.
+func (s *ArraysSource) Image(ctx context.Context, i int) (*Image, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	k, n := s.at(i)
+	m, err := s.arrays[k].image(n)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name(i), err)
+	}
+	return withChannels(m, s.opts.Channels)
+}
+
+func (s *ArraysSource) options() Options { return s.opts }
+
+func (s *ArraysSource) with(o Options) Source {
+	c := *s
+	c.opts = o
+	return &c
+}

@@ -1,0 +1,132 @@
+package images
+
+import (
+	"context"
+	"fmt"
+)
+
+// Uniform returns src with images that are alike: of so many channels, or of their own if that is 0, and of 8-bit samples
+// or, if deep, of floats. Grey images are repeated to 3 channels, and 3 are mixed to grey as Pillow does; other
+// channels are not converted. 8-bit samples become floats by 1/255, but floats do not become 8 bits, as that would lose what
+// they have: such an image is an error. Labels and captions stay those of src.
+func Uniform(src Source, channels int, deep bool) Source {
+	if own, ok := src.(decoder); ok && channels != 0 {
+		o := own.options()
+		o.Channels = channels
+		if o.Validate() == nil {
+			src = own.with(o)
+		}
+	}
+	return &uniform{Source: src, channels: channels, deep: deep}
+}
+
+// decoder is a source whose images can be decoded in another way, rather than converted afterwards.
+type decoder interface {
+	options() Options
+	with(o Options) Source
+}
+
+type uniform struct {
+	Source
+	channels int
+	deep     bool
+}
+
+// Image is the source's image, converted.
+func (u *uniform) Image(ctx context.Context, i int) (*Image, error) {
+	m, err := u.Source.Image(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", u.Name(i), err)
+	}
+	if m, err = withChannels(m, u.channels); err != nil {
+		return nil, fmt.Errorf("%s: %w", u.Name(i), err)
+	}
+	switch {
+	case u.deep && !m.Deep():
+		m = m.toFloat()
+	case !u.deep && m.Deep():
+		return nil, fmt.Errorf("%s: its samples are deeper than 8 bits, and those of the other images are not", u.Name(i))
+	}
+	return m, nil
+}
+
+// Label is the source's.
+func (u *uniform) Label(i int) (int, bool) {
+	if l, ok := u.Source.(Labelled); ok {
+		return l.Label(i)
+	}
+	return 0, false
+}
+
+// Classes are the source's.
+func (u *uniform) Classes() []string {
+	if l, ok := u.Source.(Labelled); ok {
+		return l.Classes()
+	}
+	return nil
+}
+
+// Caption is the source's.
+func (u *uniform) Caption(i int) (string, bool) {
+	if c, ok := u.Source.(Captioned); ok {
+		return c.Caption(i)
+	}
+	return "", false
+}
+
+// convertible says whether images can be had with so many channels; 0 are their own.
+func convertible(have, want int) error {
+	if want == 0 || have == want || have == 1 && want == 3 || have == 3 && want == 1 {
+		return nil
+	}
+	return fmt.Errorf("the image has %d channels, expected %d", have, want)
+}
+
+// withChannels returns an image with so many channels: itself if it has them, or if they are 0.
+func withChannels(m *Image, channels int) (*Image, error) {
+	if err := convertible(m.Channels, channels); err != nil {
+		return nil, err
+	}
+	if channels == 0 || channels == m.Channels {
+		return m, nil
+	}
+	n := m.Height * m.Width
+	if m.Deep() {
+		c := NewFloat(channels, m.Height, m.Width)
+		if channels == 3 {
+			copy(c.Float, m.Float)
+			copy(c.Float[n:], m.Float)
+			copy(c.Float[2*n:], m.Float)
+			return c, nil
+		}
+		r, g, b := m.FloatPlane(0), m.FloatPlane(1), m.FloatPlane(2)
+		for i := range c.Float {
+			c.Float[i] = (19595*r[i] + 38470*g[i] + 7471*b[i]) / 65536 // the weights of luma
+		}
+		return c, nil
+	}
+	c := New(channels, m.Height, m.Width)
+	if channels == 3 {
+		copy(c.Pix, m.Pix)
+		copy(c.Pix[n:], m.Pix)
+		copy(c.Pix[2*n:], m.Pix)
+		return c, nil
+	}
+	r, g, b := m.Plane(0), m.Plane(1), m.Plane(2)
+	for i := range c.Pix {
+		c.Pix[i] = luma(r[i], g[i], b[i])
+	}
+	return c, nil
+}
+
+// toFloat returns an image of 8-bit samples as floats.
+func (m *Image) toFloat() *Image {
+	c := NewFloat(m.Channels, m.Height, m.Width)
+	for i, v := range m.Pix {
+		c.Float[i] = float32(v) / 255
+	}
+	return c
+}
