@@ -12,9 +12,6 @@ import (
 	"strings"
 )
 
-// extensions are those of image files, in lower case. What a file is, its first bytes decide when it is read.
-var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".jpe": true, ".jfif": true, ".png": true}
-
 // FolderSource is a tree of image files. It is made by [Folder].
 type FolderSource struct {
 	root    string
@@ -130,22 +127,17 @@ func (w *walker) walk(rel string, class int32, above []string) error {
 }
 
 func (w *walker) isImage(dir, name string) bool {
-	if ext := filepath.Ext(name); ext != "" {
-		return extensions[strings.ToLower(ext)]
+	if filepath.Ext(name) != "" {
+		return hasImageExtension(name)
 	}
 	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	var head [8]byte
+	var head [headLen]byte
 	n, _ := f.Read(head[:])
-	for _, k := range formats {
-		if strings.HasPrefix(string(head[:n]), k.magic) {
-			return true
-		}
-	}
-	return false
+	return byHead(head[:n]) != nil
 }
 
 // found describes a tree without images.
