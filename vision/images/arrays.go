@@ -273,7 +273,8 @@ func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, err
 	var classes []string // of folders
 	var byFolder []int32
 	if len(paths) == 1 && isDir(paths[0]) {
-		r := rules{extensions: map[string]bool{".npy": true, ".npz": true}, labels: o.Labels && o.LabelColumn == ""}
+		r := extensions(".npy", ".npz")
+		r.labels = o.Labels && o.LabelColumn == ""
 		f, err := findFiles(ctx, paths[0], r, o.index())
 		if err != nil {
 			return nil, err

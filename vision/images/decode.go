@@ -4,23 +4,42 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/jpeg"
-	"image/png"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gojepa/gojepa/vision/images/dicom"
+	"github.com/gojepa/gojepa/vision/images/fits"
+	"github.com/gojepa/gojepa/vision/images/npy"
+	"github.com/gojepa/gojepa/vision/images/raster"
+	"github.com/gojepa/gojepa/vision/images/tiff"
 )
 
 // DefaultMaxPixels is the size that [DefaultOptions] allows an image: 2^27, such as 11,585 × 11,585.
 const DefaultMaxPixels = 1 << 27
 
+// MaxChannels is the most channels that an image may have.
+const MaxChannels = 32
+
 // Options say how files become images.
 type Options struct {
-	Channels  int   // 1 for grey or 3 for RGB; others are converted as Pillow does
-	MaxPixels int64 // larger images are refused before they are decoded, as a small file can claim any size
-	Reduce16  bool  // keep the upper 8 bits of images of 16 bits a channel, rather than refuse them
-	Labels    bool  // for Folder: the first folder below the root is an image's class
+	// Channels is the number of channels of every image, up to MaxChannels, or 0 for what each file has. Grey becomes RGB
+	// and RGB grey as Pillow converts them. Any other conversion is an error.
+	Channels int
+	// MaxPixels is the size above which images are refused before they are decoded, as a small file can claim any size.
+	MaxPixels int64
+	// Deep makes all images deep: samples of 8 bits are divided by 255, deeper ones are scaled by Stretch.
+	Deep bool
+	// Stretch says how deeper samples than 8 bits are scaled. JPEG and PNG files of 8 bits have no need of it.
+	Stretch Stretch
+	// Reduce16 rounds deeper samples to 8 bits after Stretch rather than refuse them, where Deep is not set. Of PNG files
+	// of 16 bits it keeps the upper 8, unless Stretch asks for a range.
+	Reduce16 bool
+	// Labels is for Folder: the first folder below the root is an image's class.
+	Labels bool
 }
 
-// DefaultOptions are 3 channels, DefaultMaxPixels, 16 bits refused, no labels.
+// DefaultOptions are 3 channels, DefaultMaxPixels, deeper samples than 8 bits refused, no labels.
 func DefaultOptions() Options {
 	return Options{Channels: 3, MaxPixels: DefaultMaxPixels}
 }
@@ -28,186 +47,159 @@ func DefaultOptions() Options {
 // Validate names everything that is wrong with the options.
 func (o Options) Validate() error {
 	var errs []error
-	if err := checkChannels(o.Channels); err != nil {
-		errs = append(errs, err)
+	if o.Channels < 0 || o.Channels > MaxChannels {
+		errs = append(errs, fmt.Errorf("channels: %d, expected 1 to %d, or 0 for what each file has", o.Channels, MaxChannels))
 	}
 	if o.MaxPixels <= 0 {
 		errs = append(errs, fmt.Errorf("max pixels: %d, expected a positive number, such as %d", o.MaxPixels, DefaultMaxPixels))
 	}
+	if o.Deep && o.Reduce16 {
+		errs = append(errs, errors.New("deep and reduce16 are set, expected either"))
+	}
+	if err := o.Stretch.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("stretch: %w", err))
+	}
 	return errors.Join(errs...)
 }
 
-// format is a kind of file, told by how it begins.
+// format is a kind of file.
 type format struct {
-	name, magic string
-	config      func(*bytes.Reader) (image.Config, error)
-	decode      func(*bytes.Reader) (image.Image, error)
+	name       string
+	extensions []string // in lower case, of files in folders
+	match      func(head []byte) bool
+	frames     func(data []byte) (int, error) // nil where a file is one image
+	decode     func(data []byte, frame int, o Options) (*Image, error)
 }
+
+// headLen is how much of a file tells its format.
+const headLen = 512
 
 var formats = []format{
-	{
-		"JPEG", "\xff\xd8\xff",
-		func(r *bytes.Reader) (image.Config, error) { return jpeg.DecodeConfig(r) },
-		func(r *bytes.Reader) (image.Image, error) { return jpeg.Decode(r) },
-	},
-	{
-		"PNG", "\x89PNG\r\n\x1a\n",
-		func(r *bytes.Reader) (image.Config, error) { return png.DecodeConfig(r) },
-		func(r *bytes.Reader) (image.Image, error) { return png.Decode(r) },
-	},
+	{"JPEG", []string{".jpg", ".jpeg", ".jpe", ".jfif"}, magic("\xff\xd8\xff"), nil, decodeJPEG},
+	{"PNG", []string{".png"}, magic("\x89PNG\r\n\x1a\n"), nil, decodePNG},
+	scientific("DICOM", []string{".dcm", ".dicom"}, dicom.Match, dicom.Config, func(data []byte, frame int, o Options) (*raster.Raster, error) {
+		return dicom.Decode(data, frame, dicom.Options{MaxPixels: o.MaxPixels, Window: o.Stretch.window()})
+	}),
+	scientific("TIFF", []string{".tif", ".tiff"}, tiff.Match, tiff.Config, plainDecode(tiff.Decode)),
+	scientific("FITS", []string{".fits", ".fit", ".fts", ".fits.gz", ".fit.gz"}, fits.Match, fits.Config, plainDecode(fits.Decode)),
+	scientific("NumPy array", []string{".npy"}, npy.Match, npy.Config, plainDecode(npy.Decode)),
 }
 
-// Decode makes an image of a JPEG or PNG file's bytes, whichever they are. See the package for what becomes of colour,
-// depth, alpha and orientation.
-func Decode(data []byte, o Options) (*Image, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
+func magic(prefix string) func([]byte) bool {
+	return func(head []byte) bool { return bytes.HasPrefix(head, []byte(prefix)) }
+}
+
+// scientific is a format whose reader makes rasters.
+func scientific(
+	name string, extensions []string, match func([]byte) bool, config func([]byte) (raster.Config, error),
+	decode func([]byte, int, Options) (*raster.Raster, error),
+) format {
+	return format{
+		name, extensions, match,
+		func(data []byte) (int, error) {
+			c, err := config(data)
+			return c.Frames, err
+		},
+		func(data []byte, frame int, o Options) (*Image, error) {
+			r, err := decode(data, frame, o)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			m, err := scale(r, o, name)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			return m, nil
+		},
 	}
+}
+
+// plainDecode is a reader that asks for no more than a limit of size.
+func plainDecode(decode func([]byte, int, int64) (*raster.Raster, error)) func([]byte, int, Options) (*raster.Raster, error) {
+	return func(data []byte, frame int, o Options) (*raster.Raster, error) {
+		return decode(data, frame, o.MaxPixels)
+	}
+}
+
+// hasImageExtension says whether a file's name is that of an image. What it is, its first bytes decide.
+func hasImageExtension(name string) bool { return byExtension(name) != nil }
+
+// mayHaveFrames says whether files of this name can be of several images. Of others one need not ask.
+func mayHaveFrames(name string) bool {
+	f := byExtension(name)
+	return f == nil || f.frames != nil
+}
+
+// byExtension is the format of a name, or nil.
+func byExtension(name string) *format {
+	name = strings.ToLower(name)
+	ext := filepath.Ext(name)
+	if ext == ".gz" {
+		ext = filepath.Ext(strings.TrimSuffix(name, ext)) + ext
+	}
+	for i, f := range formats {
+		if ext != "" && slices.Contains(f.extensions, ext) {
+			return &formats[i]
+		}
+	}
+	return nil
+}
+
+// byHead is the format of a file that begins so, or nil. Up to headLen bytes are looked at.
+func byHead(head []byte) *format {
+	head = head[:min(len(head), headLen)]
+	for i, f := range formats {
+		if f.match(head) {
+			return &formats[i]
+		}
+	}
+	return nil
+}
+
+func formatOf(data []byte) (*format, error) {
 	if len(data) == 0 {
 		return nil, errors.New("the file is empty")
 	}
+	if f := byHead(data); f != nil {
+		return f, nil
+	}
+	var names []string
 	for _, f := range formats {
-		if bytes.HasPrefix(data, []byte(f.magic)) {
-			return f.read(data, o)
-		}
+		names = append(names, f.name)
 	}
-	return nil, fmt.Errorf("neither JPEG nor PNG: it begins with %q", data[:min(len(data), 8)])
+	last := len(names) - 1
+	return nil, fmt.Errorf("neither %s nor %s: it begins with %q", strings.Join(names[:last], ", "), names[last], data[:min(len(data), 8)])
 }
 
-func (f format) read(data []byte, o Options) (*Image, error) {
-	c, err := f.config(bytes.NewReader(data))
+// Frames says how many images a file of these bytes is: the frames of a DICOM file, the pages of a TIFF file, the planes of a
+// long FITS cube, the first dimension of a NumPy array of four; 1 of most files. Only the file's head is looked at.
+func Frames(data []byte) (int, error) {
+	f, err := formatOf(data)
+	if err != nil || f.frames == nil {
+		return 1, err
+	}
+	n, err := f.frames(data)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s header: %w", f.name, err)
+		return 0, fmt.Errorf("%s: %w", f.name, err)
 	}
-	if c.Width <= 0 || c.Height <= 0 {
-		return nil, fmt.Errorf("%s of %d×%d pixels", f.name, c.Width, c.Height)
+	return n, nil
+}
+
+// Decode makes an image of a file's bytes, whichever format it has, and of the first if it is several. See the package for
+// what becomes of colour, depth, alpha and orientation.
+func Decode(data []byte, o Options) (*Image, error) { return DecodeFrame(data, 0, o) }
+
+// DecodeFrame is [Decode] of image i of those that [Frames] counts.
+func DecodeFrame(data []byte, i int, o Options) (*Image, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
 	}
-	if int64(c.Width)*int64(c.Height) > o.MaxPixels {
-		return nil, fmt.Errorf("%s of %d×%d pixels: more than the %d that are allowed (MaxPixels)", f.name, c.Width, c.Height, o.MaxPixels)
-	}
-	src, err := f.decode(bytes.NewReader(data))
+	f, err := formatOf(data)
 	if err != nil {
-		return nil, fmt.Errorf("decoding %s: %w", f.name, err)
+		return nil, err
 	}
-	m, err := convert(src, o)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.name, err)
+	if f.frames == nil && i != 0 {
+		return nil, fmt.Errorf("%s: there is no image %d: the file has 1, counted from 0", f.name, i)
 	}
-	if f.name == "JPEG" {
-		m = orient(m, orientation(data))
-	}
-	return m, nil
-}
-
-// convert takes over the pixels of a decoded file with o.Channels channels.
-func convert(src image.Image, o Options) (*Image, error) {
-	b := src.Bounds()
-	m := New(o.Channels, b.Dy(), b.Dx())
-	switch s := src.(type) {
-	case *image.Gray:
-		for y := range m.Height {
-			row := s.Pix[y*s.Stride:][:m.Width]
-			for c := range m.Channels {
-				copy(m.Plane(c)[y*m.Width:], row)
-			}
-		}
-	case *image.YCbCr:
-		fromYCbCr(m, s)
-	case *image.RGBA: // PNG without alpha, which is then 255
-		fromPixels(m, s.Pix, s.Stride)
-	case *image.NRGBA:
-		fromPixels(m, s.Pix, s.Stride)
-	case *image.CMYK:
-		fromCMYK(m, s)
-	case *image.Paletted:
-		return m, fromPalette(m, s)
-	case *image.Gray16:
-		return m, from16(m, o, s.Pix, s.Stride, 1, 2)
-	case *image.RGBA64:
-		return m, from16(m, o, s.Pix, s.Stride, 3, 8)
-	case *image.NRGBA64:
-		return m, from16(m, o, s.Pix, s.Stride, 3, 8)
-	default:
-		return nil, fmt.Errorf("pixels of type %T are not supported", src)
-	}
-	return m, nil
-}
-
-// set writes one pixel of colour.
-func (m *Image) set(i int, r, g, b uint8) {
-	if m.Channels == 1 {
-		m.Pix[i] = luma(r, g, b)
-		return
-	}
-	n := m.Height * m.Width
-	m.Pix[i], m.Pix[i+n], m.Pix[i+2*n] = r, g, b
-}
-
-// luma is Pillow's: ITU-R 601 with weights of 16 bits.
-func luma(r, g, b uint8) uint8 {
-	return uint8((uint32(r)*19595 + uint32(g)*38470 + uint32(b)*7471 + 0x8000) >> 16)
-}
-
-// fromPixels takes pixels of four bytes, the fourth of which is dropped.
-func fromPixels(m *Image, pix []uint8, stride int) {
-	for y := range m.Height {
-		row := pix[y*stride:][:4*m.Width]
-		for x := range m.Width {
-			p := row[4*x : 4*x+3 : 4*x+3]
-			m.set(y*m.Width+x, p[0], p[1], p[2])
-		}
-	}
-}
-
-// fromCMYK mixes inks as Pillow does: each channel of white is reduced by black, then by its own ink.
-func fromCMYK(m *Image, s *image.CMYK) {
-	mix := func(ink, white uint8) uint8 {
-		t := int(ink)*int(white) + 128
-		return uint8(max(0, int(white)-(t+t>>8)>>8))
-	}
-	for y := range m.Height {
-		row := s.Pix[y*s.Stride:][:4*m.Width]
-		for x := range m.Width {
-			p := row[4*x : 4*x+4 : 4*x+4]
-			white := 255 - p[3]
-			m.set(y*m.Width+x, mix(p[0], white), mix(p[1], white), mix(p[2], white))
-		}
-	}
-}
-
-func fromPalette(m *Image, s *image.Paletted) error {
-	var colours [256][3]uint8
-	for i, c := range s.Palette {
-		r, g, b, err := opaque(c)
-		if err != nil {
-			return err
-		}
-		colours[i] = [3]uint8{r, g, b}
-	}
-	for y := range m.Height {
-		for x, p := range s.Pix[y*s.Stride:][:m.Width] {
-			c := colours[p]
-			m.set(y*m.Width+x, c[0], c[1], c[2])
-		}
-	}
-	return nil
-}
-
-// from16 keeps the upper bytes of big-endian samples, if that is wanted.
-func from16(m *Image, o Options, pix []uint8, stride, colours, size int) error {
-	if !o.Reduce16 {
-		return errors.New("16 bits a channel, and images are 8 bits here so far: set Reduce16 to keep the upper 8, or convert the file")
-	}
-	for y := range m.Height {
-		row := pix[y*stride:][:size*m.Width]
-		for x := range m.Width {
-			p := row[size*x : size*x+size]
-			r, g, b := p[0], p[0], p[0]
-			if colours == 3 {
-				g, b = p[2], p[4]
-			}
-			m.set(y*m.Width+x, r, g, b)
-		}
-	}
-	return nil
+	return f.decode(data, i, o)
 }

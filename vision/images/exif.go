@@ -3,6 +3,8 @@ package images
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/gojepa/gojepa/vision/images/raster"
 )
 
 // orientation is what a JPEG's EXIF says on how to turn it, 1 to 8, or 1 where it says nothing sensible: broken
@@ -67,35 +69,11 @@ func orient(m *Image, o int) *Image {
 	if o <= 1 || o > 8 {
 		return m
 	}
-	h, w := m.Height, m.Width
-	if o >= 5 {
-		h, w = w, h
-	}
-	out := New(m.Channels, h, w)
-	for c := range m.Channels {
-		src, dst := m.Plane(c), out.Plane(c)
-		for y := range h {
-			for x := range w {
-				sy, sx := y, x
-				switch o {
-				case 2:
-					sx = w - 1 - x
-				case 3:
-					sy, sx = h-1-y, w-1-x
-				case 4:
-					sy = h - 1 - y
-				case 5:
-					sy, sx = x, y
-				case 6:
-					sy, sx = w-1-x, y
-				case 7:
-					sy, sx = w-1-x, h-1-y
-				case 8:
-					sy, sx = x, h-1-y
-				}
-				dst[y*w+x] = src[sy*m.Width+sx]
-			}
-		}
+	out := &Image{Channels: m.Channels}
+	if m.Deep() {
+		out.Float, out.Height, out.Width = raster.Oriented(m.Float, m.Height, m.Width, o)
+	} else {
+		out.Pix, out.Height, out.Width = raster.Oriented(m.Pix, m.Height, m.Width, o)
 	}
 	return out
 }

@@ -46,19 +46,17 @@ func (f *files) path(i int) string { return filepath.Join(f.root, f.Name(i)) }
 
 // rules say which files of a folder are wanted.
 type rules struct {
-	extensions map[string]bool // in lower case
-	magics     []string        // beginnings of wanted files that have no extension
-	labels     bool            // the first folder below the root is a file's class
+	kinds  string            // names them: equal for rules that want the same files
+	byName func(string) bool // whether a file with an extension is wanted
+	byHead func([]byte) bool // whether one without is, by its first bytes; nil: none is
+	labels bool              // the first folder below the root is a file's class
 }
 
-// key is equal for rules that want the same files.
-func (r rules) key() string {
-	var all []string
-	for e := range r.extensions {
-		all = append(all, e)
-	}
-	slices.Sort(all)
-	return fmt.Sprintf("%q %q", all, r.magics)
+// extensions are rules for files whose names end so.
+func extensions(all ...string) rules {
+	return rules{kinds: strings.Join(all, " "), byName: func(name string) bool {
+		return slices.Contains(all, strings.ToLower(filepath.Ext(name)))
+	}}
 }
 
 // listing is what a folder holds, hidden things left out.
@@ -297,10 +295,10 @@ func (w *walker) kind(path string, e fs.DirEntry) fs.FileMode {
 }
 
 func (w *walker) wanted(dir, name string) bool {
-	if ext := filepath.Ext(name); ext != "" {
-		return w.rules.extensions[strings.ToLower(ext)]
+	if filepath.Ext(name) != "" {
+		return w.rules.byName(name)
 	}
-	if len(w.rules.magics) == 0 {
+	if w.rules.byHead == nil {
 		return false
 	}
 	f, err := os.Open(filepath.Join(dir, name))
@@ -308,14 +306,9 @@ func (w *walker) wanted(dir, name string) bool {
 		return false
 	}
 	defer f.Close()
-	var head [16]byte
-	n, _ := f.Read(head[:])
-	for _, magic := range w.rules.magics {
-		if strings.HasPrefix(string(head[:n]), magic) {
-			return true
-		}
-	}
-	return false
+	var head [headLen]byte
+	n, _ := io.ReadFull(f, head[:]) // a shorter file is one too
+	return w.rules.byHead(head[:n])
 }
 
 // flatten lists the files of all folders in their order.

@@ -48,7 +48,7 @@ func BenchmarkFolderMillion(b *testing.B) {
 					s, err := folder(context.Background(), root, DefaultOptions(), c.index)
 					require.NoError(b, err)
 					require.Equal(b, 1_000_000, s.Len())
-					if first == nil || len(first.runs) != len(s.runs) {
+					if first == nil || len(first.files.runs) != len(s.files.runs) {
 						first = s
 					}
 					require.Equal(b, first.Name(123456), s.Name(123456))

@@ -6,17 +6,15 @@ import (
 	"os"
 )
 
-// extensions are those of image files, in lower case. What a file is, its first bytes decide when it is read.
-var extensions = map[string]bool{".jpg": true, ".jpeg": true, ".jpe": true, ".jfif": true, ".png": true}
-
 // FolderSource is a tree of image files. It is made by [Folder] or [Open].
 type FolderSource struct {
-	*files
-	opts Options
+	files  *files
+	frames frames
+	opts   Options
 }
 
-// Folder finds the images below dir: files whose extension is that of JPEG or PNG in whatever case, and files without
-// an extension that begin as those do. Names that begin with a dot are left out. Links to files and folders are
+// Folder finds the images below dir: files whose extension is that of a format which [Decode] reads, in whatever case, and
+// files without an extension that begin as those do. Each frame of a DICOM file and page of a TIFF file is an image. Names that begin with a dot are left out. Links to files and folders are
 // followed, links back to a folder that is being walked are not. The order is that of names, folder by folder, and the
 // same on every machine; files are not opened until they are asked for. A million files take some 50 MB of memory.
 //
@@ -40,39 +38,58 @@ func folder(ctx context.Context, dir string, o Options, x *folderIndex) (*Folder
 		return nil, err
 	}
 	if f.Len() == 0 {
-		return nil, fmt.Errorf("no JPEG or PNG file in it; found %s", f.found)
+		return nil, fmt.Errorf("no image in it; found %s", f.found)
 	}
-	return &FolderSource{f, o}, nil
+	n, err := countFrames(ctx, f, x)
+	if err != nil {
+		return nil, err
+	}
+	return &FolderSource{f, n, o}, nil
 }
 
 // imageFiles are the files that Decode reads.
 func imageFiles(labels bool) rules {
-	r := rules{extensions: extensions, labels: labels}
-	for _, f := range formats {
-		r.magics = append(r.magics, f.magic)
-	}
-	return r
+	return rules{kinds: "images", byName: hasImageExtension, byHead: func(head []byte) bool { return byHead(head) != nil }, labels: labels}
 }
 
-// Image reads and decodes file i.
+// Len is the number of images: of files, but for those that hold several.
+func (s *FolderSource) Len() int { return s.frames.count(s.files.Len()) }
+
+// Name is the path of image i below the root, with its number behind it in brackets if it is one of several in its file.
+func (s *FolderSource) Name(i int) string {
+	file, frame, of := s.frames.at(i)
+	return frameName(s.files.Name(file), frame, of)
+}
+
+// Image reads and decodes image i.
 func (s *FolderSource) Image(ctx context.Context, i int) (*Image, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return decodeFile(s.path(i), s.opts)
+	file, frame, _ := s.frames.at(i)
+	return decodeFile(s.files.path(file), frame, s.opts)
 }
+
+// Label is the class of image i, if labels were asked for and it lies in a folder below the root.
+func (s *FolderSource) Label(i int) (int, bool) {
+	file, _, _ := s.frames.at(i)
+	return s.files.Label(file)
+}
+
+// Classes are the names of the folders right below the root that have images, if labels were asked for.
+func (s *FolderSource) Classes() []string { return s.files.Classes() }
 
 func (s *FolderSource) options() Options { return s.opts }
 
-func (s *FolderSource) with(o Options) Source { return &FolderSource{s.files, o} }
+func (s *FolderSource) with(o Options) Source { return &FolderSource{s.files, s.frames, o} }
 
-// decodeFile makes an image of a file.
-func decodeFile(path string, o Options) (*Image, error) {
+// decodeFile makes an image of a file, or one of those that it holds.
+func decodeFile(path string, frame int, o Options) (*Image, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading image: %w", err) // which names the file
 	}
-	m, err := Decode(data, o)
+	m, err := DecodeFrame(data, frame, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

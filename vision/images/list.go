@@ -131,14 +131,11 @@ func textFields(line string) []string {
 		return strings.Split(line, "\t")
 	}
 	line = strings.TrimSpace(line)
-	if i := strings.LastIndexByte(line, ' '); i > 0 && !imageName(line) && imageName(strings.TrimSpace(line[:i])) {
+	if i := strings.LastIndexByte(line, ' '); i > 0 && !hasImageExtension(line) && hasImageExtension(strings.TrimSpace(line[:i])) {
 		return []string{strings.TrimSpace(line[:i]), line[i+1:]}
 	}
 	return []string{line}
 }
-
-// imageName reports whether a file is named like an image.
-func imageName(path string) bool { return extensions[strings.ToLower(filepath.Ext(path))] }
 
 // columns are the places of a list's columns, -1 where there is none.
 type columns struct{ image, label, caption int }
@@ -195,7 +192,7 @@ func findColumns(row []string, o OpenOptions) (c columns, header bool, err error
 	header = true
 	likeImage := -1
 	for i, field := range row {
-		if imageName(strings.TrimSpace(field)) {
+		if hasImageExtension(strings.TrimSpace(field)) {
 			header = false
 			if likeImage < 0 {
 				likeImage = i
@@ -288,7 +285,7 @@ func (s *ListSource) Image(ctx context.Context, i int) (*Image, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(s.root, path)
 	}
-	m, err := decodeFile(path, s.opts)
+	m, err := decodeFile(path, 0, s.opts)
 	if err != nil {
 		return nil, fmt.Errorf("%s:%d: %w", s.file, s.lines[i], err)
 	}

@@ -31,7 +31,7 @@ func TestOpenList(t *testing.T) {
 		for i := range want {
 			m, err := s.Image(ctx, i)
 			require.NoError(t, err)
-			require.Equal(t, [3]int{3, 37, 45}, [3]int{m.Channels, m.Height, m.Width})
+			require.Equal(t, [2]int{37, 45}, [2]int{m.Height, m.Width})
 		}
 		return s
 	}
@@ -71,7 +71,7 @@ func TestOpenList(t *testing.T) {
 	assert.Equal(t, "c.csv:4", s.Name(2))
 	_, err = s.Image(ctx, 3)
 	require.ErrorContains(t, err, "c.csv:5: ")
-	require.ErrorContains(t, err, "neither JPEG nor PNG")
+	require.ErrorContains(t, err, "neither JPEG, PNG")
 
 	openFails(t, list("d.csv", "a,b\n1,2\n"), nil, `no column of images: the first line is ["a" "b"]`)
 	openFails(t, list("e.csv", "path,x\n1.jpg\n2.jpg,y\n"), func(o *OpenOptions) { o.LabelColumn = "x" }, "line 2 has 1 fields, expected 2 or more")

@@ -74,11 +74,7 @@ func (o OpenOptions) Validate() error {
 
 // decoding are the options for images in files of their own format.
 func (o OpenOptions) decoding() Options {
-	d := o.Options
-	if d.Channels == 0 {
-		d.Channels = 3 // Decode does not leave files their own yet
-	}
-	return d
+	return o.Options
 }
 
 func (o OpenOptions) index() *folderIndex {
@@ -238,7 +234,7 @@ func kindOf(ctx context.Context, path string) (Kind, error) {
 		if kind := fileKind(path); kind != "" {
 			return kind, nil
 		}
-		if imageName(path) {
+		if hasImageExtension(path) {
 			return "", errors.New("it is one image, expected a folder or a list of them")
 		}
 		return "", errors.New("it is a file of no known kind, expected a folder of images, a list (.csv, .tsv, .txt), .tar, .parquet, .npy or .npz files, " +
@@ -282,7 +278,7 @@ func countKinds(ctx context.Context, dir string, count map[Kind]int, left *int, 
 		case strings.HasPrefix(name, "."):
 		case e.IsDir() || e.Type()&os.ModeSymlink != 0 && isDir(filepath.Join(dir, name)):
 			dirs = append(dirs, filepath.Join(dir, name))
-		case imageName(name):
+		case fileKind(name) == "" && hasImageExtension(name): // .npy files are arrays first
 			count[FolderKind]++
 		default:
 			count[fileKind(name)]++
@@ -338,11 +334,7 @@ func filesOf(ctx context.Context, paths []string, o OpenOptions, extension ...st
 			all = append(all, path)
 			continue
 		}
-		r := rules{extensions: map[string]bool{}}
-		for _, e := range extension {
-			r.extensions[e] = true
-		}
-		f, err := findFiles(ctx, path, r, nil)
+		f, err := findFiles(ctx, path, extensions(extension...), nil)
 		if err != nil {
 			return nil, err
 		}

@@ -159,7 +159,7 @@ func TestOpenKinds(t *testing.T) {
 	openFails(t, filepath.Join(images, "gone"), nil, "there is no such file or folder")
 	openFails(t, t.TempDir(), nil, "found nothing: the folder is empty")
 	openFails(t, images, func(o *OpenOptions) { o.Kind = ShardsKind }, "no .tar file in it; found 1 .csv, 1 .jpg, 1 .txt")
-	openFails(t, images, func(o *OpenOptions) { o.Channels = 2 }, "channels: 2, expected 1 (grey) or 3 (RGB)")
+	openFails(t, images, func(o *OpenOptions) { o.Channels = 33 }, "channels: 33, expected 1 to 32")
 
 	// Splits, by their usual names.
 	dir := t.TempDir()
@@ -181,7 +181,7 @@ func TestUniform(t *testing.T) {
 	ctx := context.Background()
 	folder := open(t, tree(t, map[string]string{"1.jpg": "=420.jpg", "2.jpg": "=grey.jpg"}), nil)
 	u := Uniform(folder, 1, true)
-	decoded, err := open(t, folder.(*FolderSource).root, func(o *OpenOptions) { o.Channels = 1 }).Image(ctx, 0)
+	decoded, err := open(t, folder.(*FolderSource).files.root, func(o *OpenOptions) { o.Channels = 1 }).Image(ctx, 0)
 	require.NoError(t, err)
 	m, err := u.Image(ctx, 0)
 	require.NoError(t, err)

@@ -68,7 +68,7 @@ func (m members) isImage(ext string) bool {
 	if m.image != "" {
 		return slices.Contains(strings.Split(m.image, ";"), ext)
 	}
-	return imageName("." + ext)
+	return hasImageExtension("." + ext)
 }
 
 func (m members) imagesText() string {

@@ -1,21 +1,7 @@
-package images
+// Package chroma turns the luma and chroma of JPEG into RGB as libjpeg does, smooth upsampling included.
+package chroma
 
-import (
-	"fmt"
-	"image"
-	"image/color"
-)
-
-// opaque is a palette's colour without its alpha.
-func opaque(c color.Color) (r, g, b uint8, err error) {
-	switch c := c.(type) {
-	case color.RGBA: // of PNG: alpha is 255
-		return c.R, c.G, c.B, nil
-	case color.NRGBA:
-		return c.R, c.G, c.B, nil
-	}
-	return 0, 0, 0, fmt.Errorf("palette of %T is not supported", c)
-}
+import "image"
 
 // The conversion of JFIF in fixed point of 16 bits, as libjpeg has it: R = Y + 1.402 Cr, G = Y − 0.344136 Cb −
 // 0.714136 Cr, B = Y + 1.772 Cb, with Cb and Cr less 128.
@@ -26,29 +12,30 @@ const (
 	cbToB = 116130 // round(1.772 · 2^16)
 )
 
-// fromYCbCr upsamples chroma and converts to RGB or, from that, to grey.
-func fromYCbCr(m *Image, s *image.YCbCr) {
-	up := newUpsampler(s, m.Width)
-	cb, cr := make([]uint8, up.width*up.h), make([]uint8, up.width*up.h)
-	n, w := m.Height*m.Width, m.Width
-	var grey []uint8 // two rows that become the greens and blues of a grey image's row
-	if m.Channels == 1 {
-		grey = make([]uint8, 2*w)
-	}
-	for y := range m.Height {
-		up.row(cb, s.Cb, y)
-		up.row(cr, s.Cr, y)
-		reds := m.Pix[y*w:][:w]
-		if m.Channels == 3 {
-			toRGB(reds, m.Pix[n+y*w:][:w], m.Pix[2*n+y*w:][:w], s.Y[y*s.YStride:], cb, cr)
-			continue
-		}
-		greens, blues := grey[:w], grey[w:]
-		toRGB(reds, greens, blues, s.Y[y*s.YStride:], cb, cr)
-		for x, r := range reds {
-			reds[x] = luma(r, greens[x], blues[x])
-		}
-	}
+// Converter makes RGB of a JPEG's luma and chroma, row after row.
+type Converter struct {
+	src    *image.YCbCr
+	up     *upsampler
+	cb, cr []uint8
+}
+
+// New is a converter of src, which has bounds from 0.
+func New(src *image.YCbCr) *Converter {
+	up := newUpsampler(src, src.Rect.Dx())
+	return &Converter{src, up, make([]uint8, up.width*up.h), make([]uint8, up.width*up.h)}
+}
+
+// Row writes row y. The slices have a sample for each pixel of it.
+func (c *Converter) Row(y int, reds, greens, blues []uint8) {
+	c.up.row(c.cb, c.src.Cb, y)
+	c.up.row(c.cr, c.src.Cr, y)
+	toRGB(reds, greens, blues, c.src.Y[y*c.src.YStride:], c.cb, c.cr)
+}
+
+// RGB converts one pixel.
+func RGB(y, cb, cr uint8) (r, g, b uint8) {
+	l, u, v := int32(y)<<16+1<<15, int32(cb)-128, int32(cr)-128
+	return clamp((l + crToR*v) >> 16), clamp((l - cbToG*u - crToG*v) >> 16), clamp((l + cbToB*u) >> 16)
 }
 
 // toRGB converts a row.
