@@ -93,6 +93,7 @@ BEGINNINGS = {
     "convnextv2_atto Depth=1": {"depths": [1] * 4},
     "mobilenetv3_small_050": {},
     "regnety_002": {},
+    "swin_tiny_patch4_window7_224 Depth=1": {"depths": [1] * 4},
 }
 
 
