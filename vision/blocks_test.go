@@ -63,6 +63,8 @@ var blockModels = []struct {
 	{"convnextv2", convnext{layers: tinyConvNeXt.layers, width: 8, v2: true}, Spec{NumClasses: 3}},
 	{"swin", tinySwin.cut(4), Spec{NumClasses: 3}},
 	{"swin-s3", tinySwin.cuts(5, 3, 3, 7), Spec{NumClasses: 3}},
+	{"swinv2", tinySwin.cuts(5, 3, 3, 7).second(), Spec{NumClasses: 3}},
+	{"swinv2-trained", tinySwin.cut(4).second(2, 2, 3, 2), Spec{NumClasses: 3}},
 	{"mobilenet", tinyMobileNet, Spec{NumClasses: 3}},
 	{"efficientnet", tinyEfficientNet, Spec{NumClasses: 3}},
 	{"regnet", tinyRegNet, Spec{NumClasses: 3}},

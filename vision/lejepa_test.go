@@ -31,6 +31,7 @@ var learners = []struct {
 	{"convnext", convnext{}, Spec{Width: 8, Depth: 1}},
 	{"convnextv2", convnext{v2: true}, Spec{Width: 8, Depth: 1}},
 	{"swin", tinySwin.cut(2), Spec{Width: 16, PatchSize: 2}},
+	{"swinv2", tinySwin.cut(2).second(), Spec{Width: 16, PatchSize: 2}},
 	{"mobilenet", tinyMobileNet, Spec{}},
 	{"efficientnet", tinyEfficientNet, Spec{}},
 	{"regnet", tinyRegNet, Spec{}},

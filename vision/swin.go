@@ -13,11 +13,16 @@ import (
 //
 // A window is no larger than the map of its stage at the model's own image size, where it then is not shifted. Images of
 // other sizes meet the same windows, and maps are padded to whole ones: timm's dynamic_img_size.
+//
+// Version 2 (Liu et al., arXiv 2111.09883) normalises what residual branches return instead of what goes into them, and its
+// attention is of another kind: see swin_v2.go.
 type swin struct {
 	layers  [4]int   // blocks per stage
 	width   int64    // of the first stage's tokens, doubled from stage to stage
 	heads   int64    // of the first stage's attention, doubled as well
 	windows [4]int64 // side of each stage's windows, in tokens
+	v2      bool
+	trained [4]int64 // version 2: side of the windows that relative positions are measured by; 0: of a stage's own
 }
 
 const (
@@ -69,7 +74,7 @@ func (w swin) build(s *torch.Scope, p torch.Path, spec Spec) network {
 		n.width = w.width << stage
 		window := newSwinWindow(min(side, w.windows[stage]))
 		for at := range count {
-			b := w.block(s, p.Sub("blocks").At(at), n.width, w.heads<<stage, window)
+			b := w.block(s, p.Sub("blocks").At(at), n.width, stage, window)
 			if at%2 == 1 && side > window.side {
 				b.shift = window.side / 2
 			}
@@ -88,15 +93,22 @@ func (w swin) build(s *torch.Scope, p torch.Path, spec Spec) network {
 
 // merge makes the layer before a stage, of twice the width of what goes in.
 func (w swin) merge(s *torch.Scope, p torch.Path, in int64) layer {
-	m := &swinMerge{norm: nn.NewLayerNorm(s, p.Sub("norm"), 4*in, swinNormEps)}
+	m := &swinMerge{normLast: w.v2}
+	if !m.normLast {
+		m.norm = nn.NewLayerNorm(s, p.Sub("norm"), 4*in, swinNormEps)
+	}
 	m.linear = nn.NewLinear(s, p.Sub("reduction"), 4*in, 2*in, nn.Options{NoBias: true, Weight: vitLinear.Weight})
+	if m.normLast {
+		m.norm = nn.NewLayerNorm(s, p.Sub("norm"), 2*in, swinNormEps)
+	}
 	return m
 }
 
 // swinMerge joins 2×2 tokens into one.
 type swinMerge struct {
-	norm   *nn.LayerNorm
-	linear *nn.Linear
+	norm     *nn.LayerNorm
+	linear   *nn.Linear
+	normLast bool
 }
 
 // forward maps x [N, C, H, W] to [N, 2C, ⌈H/2⌉, ⌈W/2⌉].
@@ -105,7 +117,12 @@ func (m *swinMerge) forward(s *torch.Scope, x torch.Tensor, _ nn.Pass) torch.Ten
 		x := padded(x.Permute(0, 2, 3, 1), 2)
 		n, h, w, c := x.Size(0), x.Size(1)/2, x.Size(2)/2, x.Size(3)
 		x = x.Reshape(n, h, 2, w, 2, c).Permute(0, 1, 3, 4, 2, 5).Reshape(n, h, w, 4*c)
-		return m.linear.Forward(s, m.norm.Forward(s, x)).Permute(0, 3, 1, 2)
+		if m.normLast {
+			x = m.norm.Forward(s, m.linear.Forward(s, x))
+		} else {
+			x = m.linear.Forward(s, m.norm.Forward(s, x))
+		}
+		return x.Permute(0, 3, 1, 2)
 	})
 }
 
@@ -118,24 +135,41 @@ func padded(x torch.Tensor, step int64) torch.Tensor {
 	return x.Pad(0, 0, 0, (step-w%step)%step, 0, (step-h%step)%step)
 }
 
-// swinBlock is attention within windows and an MLP, each a residual branch behind its normalisation.
+// swinBlock is attention within windows and an MLP, each a residual branch behind its normalisation, or before it.
 type swinBlock struct {
 	norm1, norm2         *nn.LayerNorm
-	attn                 swinAttention
+	normLast             bool
+	window               swinWindow
+	attn                 windowAttention
 	mlp                  vitMLP
 	shift                int64 // of the windows, in tokens
 	dropPath1, dropPath2 nn.DropPath
 }
 
-func (w swin) block(s *torch.Scope, p torch.Path, width, heads int64, window swinWindow) *swinBlock {
-	b := &swinBlock{}
+// windowAttention mixes the tokens of each window of x [N·k, T, C], whose logits have mask [k, T, T] added unless it is the
+// zero Tensor.
+type windowAttention interface {
+	forward(s *torch.Scope, x, mask torch.Tensor) torch.Tensor
+}
+
+func (w swin) block(s *torch.Scope, p torch.Path, width int64, stage int, window swinWindow) *swinBlock {
+	b := &swinBlock{normLast: w.v2, window: window, mlp: vitMLP{act: torch.Tensor.Gelu}}
+	mlp := func() {
+		p := p.Sub("mlp")
+		b.mlp.fc1 = nn.NewLinear(s, p.Sub("fc1"), width, swinRatio*width, vitLinear)
+		b.mlp.fc2 = nn.NewLinear(s, p.Sub("fc2"), swinRatio*width, width, vitLinear)
+	}
+	if w.v2 {
+		b.attn = w.cosineAttention(s, p.Sub("attn"), width, stage, window)
+		b.norm1 = nn.NewZeroLayerNorm(s, p.Sub("norm1"), width, swinNormEps)
+		mlp()
+		b.norm2 = nn.NewZeroLayerNorm(s, p.Sub("norm2"), width, swinNormEps)
+		return b
+	}
 	b.norm1 = nn.NewLayerNorm(s, p.Sub("norm1"), width, swinNormEps)
-	b.attn = w.attention(s, p.Sub("attn"), width, heads, window)
+	b.attn = w.attention(s, p.Sub("attn"), width, stage, window)
 	b.norm2 = nn.NewLayerNorm(s, p.Sub("norm2"), width, swinNormEps)
-	mlp := p.Sub("mlp")
-	b.mlp = vitMLP{act: torch.Tensor.Gelu}
-	b.mlp.fc1 = nn.NewLinear(s, mlp.Sub("fc1"), width, swinRatio*width, vitLinear)
-	b.mlp.fc2 = nn.NewLinear(s, mlp.Sub("fc2"), swinRatio*width, width, vitLinear)
+	mlp()
 	return b
 }
 
@@ -143,8 +177,13 @@ func (w swin) block(s *torch.Scope, p torch.Path, width, heads int64, window swi
 func (b *swinBlock) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
 		x := x.Permute(0, 2, 3, 1)
-		x = x.Add(b.dropPath1.Forward(s, b.mix(s, b.norm1.Forward(s, x)), p))
-		x = x.Add(b.dropPath2.Forward(s, b.mlp.forward(s, b.norm2.Forward(s, x)), p))
+		if b.normLast {
+			x = x.Add(b.dropPath1.Forward(s, b.norm1.Forward(s, b.mix(s, x)), p))
+			x = x.Add(b.dropPath2.Forward(s, b.norm2.Forward(s, b.mlp.forward(s, x)), p))
+		} else {
+			x = x.Add(b.dropPath1.Forward(s, b.mix(s, b.norm1.Forward(s, x)), p))
+			x = x.Add(b.dropPath2.Forward(s, b.mlp.forward(s, b.norm2.Forward(s, x)), p))
+		}
 		return x.Permute(0, 3, 1, 2)
 	})
 }
@@ -158,11 +197,11 @@ func (b *swinBlock) mix(s *torch.Scope, x torch.Tensor) torch.Tensor {
 			y = y.Roll([]int64{-b.shift, -b.shift}, []int64{1, 2})
 		}
 		// timm pads what is shifted, so that padding lies between the image's end and its beginning.
-		side := b.attn.window.side
+		side := b.window.side
 		y = padded(y, side)
 		rows, cols := y.Size(1)/side, y.Size(2)/side
 		y = y.Reshape(n, rows, side, cols, side, c).Permute(0, 1, 3, 2, 4, 5).Reshape(n*rows*cols, side*side, c)
-		y = b.attn.forward(s, y, b.attn.window.mask(s, rows, cols, b.shift))
+		y = b.attn.forward(s, y, b.window.mask(s, rows, cols, b.shift))
 		y = y.Reshape(n, rows, cols, side, side, c).Permute(0, 1, 3, 2, 4, 5).Reshape(n, rows*side, cols*side, c)
 		if rows*side > h || cols*side > w {
 			y = y.Narrow(1, 0, h).Narrow(2, 0, w)
@@ -186,8 +225,9 @@ type swinAttention struct {
 // swinTable is the last part of the key of relative positions' biases.
 const swinTable = "relative_position_bias_table"
 
-func (w swin) attention(s *torch.Scope, p torch.Path, width, heads int64, window swinWindow) swinAttention {
-	return swinAttention{
+func (w swin) attention(s *torch.Scope, p torch.Path, width int64, stage int, window swinWindow) *swinAttention {
+	heads := w.heads << stage
+	return &swinAttention{
 		table:  p.NoDecay(s, swinTable, nn.TruncNormal(0.02), window.relative()*window.relative(), heads),
 		qkv:    nn.NewLinear(s, p.Sub("qkv"), width, 3*width, vitLinear),
 		proj:   nn.NewLinear(s, p.Sub("proj"), width, width, vitLinear),
@@ -196,22 +236,15 @@ func (w swin) attention(s *torch.Scope, p torch.Path, width, heads int64, window
 	}
 }
 
-// forward mixes the tokens of each window of x [N·k, T, C], whose logits have mask [k, T, T] added unless it is the zero
-// Tensor.
 func (a *swinAttention) forward(s *torch.Scope, x, mask torch.Tensor) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
 		n, t, c := x.Size(0), x.Size(1), x.Size(2)
 		parts := a.qkv.Forward(s, x).Reshape(n, t, 3, a.heads, c/a.heads).Permute(2, 0, 3, 1, 4).Unbind(0)
 		q, k, v := parts[0], parts[1], parts[2]
 		logits := q.MulScalar(1 / math.Sqrt(float64(c/a.heads))).Matmul(k.Transpose(2, 3))
-		weights := biased(logits, a.bias(s), mask).Softmax(-1)
+		weights := biased(logits, a.window.pairs(s, s.Use(a.table)), mask).Softmax(-1)
 		return a.proj.Forward(s, weights.Matmul(v).Transpose(1, 2).Reshape(n, t, c))
 	})
-}
-
-// bias is [heads, T, T], of each pair of a window's tokens.
-func (a *swinAttention) bias(s *torch.Scope) torch.Tensor {
-	return a.window.pairs(s, s.Use(a.table))
 }
 
 // biased adds bias [heads, T, T] to the logits [N·k, heads, T, T] of N·k windows, and mask [k, T, T] if there is one.

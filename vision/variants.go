@@ -72,6 +72,9 @@ func (w swin) cut(side int64) swin { return w.cuts(side, side, side, side) }
 // cuts sets the side of each stage's windows.
 func (w swin) cuts(sides ...int64) swin { w.windows = [4]int64(sides); return w }
 
+// second is version 2, which was pretrained with windows of the given sides, or with its own.
+func (w swin) second(trained ...int64) swin { w.v2 = true; copy(w.trained[:], trained); return w }
+
 // mobilenetSmall is the smaller MobileNet V3.
 func mobilenetSmall(wide float64) efficientnet {
 	return mobilenet(wide, 1024, []inverted{
@@ -269,6 +272,18 @@ var variants = []variant{
 	{"swin_s3_tiny_224", 224, swinTiny.cuts(7, 7, 14, 7)},
 	{"swin_s3_small_224", 224, swinSmall.cuts(14, 14, 14, 7)},
 	{"swin_s3_base_224", 224, swin{layers: [4]int{2, 2, 30, 2}, width: 96, heads: 3}.cuts(7, 7, 14, 7)},
+	{"swinv2_tiny_window8_256", 256, swinTiny.cut(8).second()},
+	{"swinv2_tiny_window16_256", 256, swinTiny.cut(16).second()},
+	{"swinv2_small_window8_256", 256, swinSmall.cut(8).second()},
+	{"swinv2_small_window16_256", 256, swinSmall.cut(16).second()},
+	{"swinv2_base_window8_256", 256, swinBase.cut(8).second()},
+	{"swinv2_base_window16_256", 256, swinBase.cut(16).second()},
+	{"swinv2_base_window12_192", 192, swinBase.cut(12).second()},
+	{"swinv2_base_window12to16_192to256", 256, swinBase.cut(16).second(12, 12, 12, 6)},
+	{"swinv2_base_window12to24_192to384", 384, swinBase.cut(24).second(12, 12, 12, 6)},
+	{"swinv2_large_window12_192", 192, swinLarge.cut(12).second()},
+	{"swinv2_large_window12to16_192to256", 256, swinLarge.cut(16).second(12, 12, 12, 6)},
+	{"swinv2_large_window12to24_192to384", 384, swinLarge.cut(24).second(12, 12, 12, 6)},
 
 	{"mobilenetv3_small_050", 224, mobilenetSmall(0.5)},
 	{"mobilenetv3_small_075", 224, mobilenetSmall(0.75)},

@@ -18,6 +18,7 @@ from timm.models.mobilenetv3 import MobileNetV3
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
@@ -76,8 +77,10 @@ dinov3 = partial(Eva, img_size=64, patch_size=8, in_chans=2, num_classes=0, embe
                  dynamic_img_size=True)
 resnet = partial(ResNet, num_classes=0, in_chans=2, layers=(1, 2, 1, 1))
 convnext = partial(ConvNeXt, in_chans=2, num_classes=3, depths=(1, 2, 1, 1), dims=(8, 16, 32, 64))
-swin = partial(SwinTransformer, img_size=64, in_chans=2, num_classes=3, embed_dim=8, depths=(2, 2, 1, 2),
-               num_heads=(1, 2, 4, 8), drop_path_rate=0.0, dynamic_img_size=True)
+swin_options = dict(img_size=64, in_chans=2, num_classes=3, embed_dim=8, depths=(2, 2, 1, 2),
+                    num_heads=(1, 2, 4, 8), drop_path_rate=0.0, dynamic_img_size=True)
+swin = partial(SwinTransformer, **swin_options)
+swinv2 = partial(SwinTransformerV2, **swin_options)
 
 MODELS = {
     "vit-registers": lambda: vit(reg_tokens=2, init_values=0.5, qk_norm=True, num_classes=3),
@@ -99,6 +102,8 @@ MODELS = {
     "convnextv2": lambda: convnext(use_grn=True, ls_init_value=None),
     "swin": lambda: swin(window_size=4),
     "swin-s3": lambda: swin(window_size=(5, 3, 3, 7)),  # at their own size too, maps are no whole number of windows
+    "swinv2": lambda: swinv2(window_size=(5, 3, 3, 7)),
+    "swinv2-trained": lambda: swinv2(window_size=4, pretrained_window_sizes=(2, 2, 3, 2)),
     "mobilenet": lambda: MobileNetV3(
         decode_arch_def([["ds_r1_k3_s2_e1_c8_se0.25_nre"], ["ir_r1_k3_s2_e4_c16_nre", "ir_r2_k5_s1_e3_c16_se0.25"],
                          ["cn_r1_k1_s1_c24"]]),

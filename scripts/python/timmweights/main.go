@@ -36,6 +36,7 @@ var specs = []vision.Spec{
 	{Name: "convnext_atto", ImageSize: 64},
 	{Name: "convnextv2_atto", ImageSize: 64},
 	{Name: "swin_tiny_patch4_window7_224", ImageSize: 96},
+	{Name: "swinv2_tiny_window8_256", ImageSize: 96},
 	{Name: "mobilenetv3_small_050", ImageSize: 64},
 	{Name: "efficientnet_b0", ImageSize: 64},
 }
