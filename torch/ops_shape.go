@@ -111,6 +111,20 @@ func (t Tensor) Gather(d int64, index Tensor) Tensor {
 	return t.result("gather", t, index)
 }
 
+// Roll moves elements along the given dimensions, each by its shift; what leaves at the end comes in at the beginning.
+func (t Tensor) Roll(shifts, dims []int64) Tensor {
+	m := t.mem()
+	libtch.AtgRoll(t.out(), t.c, m.list(0, shifts...), len(shifts), m.list(1, dims...), len(dims))
+	return t.result("roll", t)
+}
+
+// Pad surrounds t with zeros: sizes are how many before and how many after in the last dimension, then in the one before
+// it, and so on, as in PyTorch's pad. Negative ones cut off.
+func (t Tensor) Pad(sizes ...int64) Tensor {
+	libtch.AtgConstantPadNd(t.out(), t.c, t.mem().list(0, sizes...), len(sizes))
+	return t.result("constant_pad_nd", t)
+}
+
 // Contiguous returns t in C order, itself if it is already.
 func (t Tensor) Contiguous() Tensor { return t.unary("contiguous", libtch.AtgContiguous) }
 

@@ -107,6 +107,8 @@ func TestOps(t *testing.T) {
 			"permute":       {a.Permute(1, 0), []float64{1, 4, 2, 5, 3, 6}},
 			"transpose":     {a.Transpose(0, -1), []float64{1, 4, 2, 5, 3, 6}},
 			"t":             {a.T(), []float64{1, 4, 2, 5, 3, 6}},
+			"roll":          {a.Roll([]int64{1, -1}, []int64{0, 1}), []float64{5, 6, 4, 2, 3, 1}},
+			"pad":           {a.Pad(0, 1, 1, 0).Pad(-1, 0), []float64{0, 0, 0, 2, 3, 0, 5, 6, 0}},
 			"unsqueeze":     {v.Unsqueeze(0).Expand(2, -1), []float64{0.5, -1, 2, 0.5, -1, 2}},
 			"narrow":        {a.Narrow(1, 1, 2), []float64{2, 3, 5, 6}},
 			"select":        {a.Select(1, 2), []float64{3, 6}},

@@ -17,6 +17,7 @@ func BenchmarkTraining(b *testing.B) {
 		{Name: "vit_tiny_patch16_224", ImageSize: 64, PatchSize: 8, DropPath: 0.1},
 		{Name: "resnet18", ImageSize: 64},
 		{Name: "convnext_atto", ImageSize: 64},
+		{Name: "swin_tiny_patch4_window7_224", ImageSize: 64, Width: 48},
 		{Name: "mobilenetv3_small_100", ImageSize: 64},
 		{Name: "wren_nano", ImageSize: 64},
 		{Name: "wren_tiny", ImageSize: 64},

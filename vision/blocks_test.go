@@ -20,6 +20,7 @@ import (
 var (
 	tinyBlocksViT = vit{patchSize: 8, width: 24, depth: 2, heads: 2}
 	tinyConvNeXt  = convnext{layers: [4]int{1, 2, 1, 1}, width: 8}
+	tinySwin      = swin{layers: [4]int{2, 2, 1, 2}, width: 8, heads: 1}
 	tinyMobileNet = efficientnet{stem: 8, act: torch.Tensor.Hardswish, last: 20, mobile: true, stages: []inverted{
 		{blocks: 1, kernel: 3, stride: 2, ratio: 1, out: 8, weigh: true, relu: true},
 		{blocks: 1, kernel: 3, stride: 2, ratio: 4, out: 16, relu: true},
@@ -60,6 +61,10 @@ var blockModels = []struct {
 	{"convnext-ols", convnext{layers: tinyConvNeXt.layers, width: 8, conv: true, stem: stemTiered, normFirst: true}, Spec{NumClasses: 3}},
 	{"convnext-mlp", convnext{layers: tinyConvNeXt.layers, width: 8, conv: true, stem: stemOverlap, hidden: 5, eps: 1e-5}, Spec{NumClasses: 3}},
 	{"convnextv2", convnext{layers: tinyConvNeXt.layers, width: 8, v2: true}, Spec{NumClasses: 3}},
+	{"swin", tinySwin.cut(4), Spec{NumClasses: 3}},
+	{"swin-s3", tinySwin.cuts(5, 3, 3, 7), Spec{NumClasses: 3}},
+	{"swinv2", tinySwin.cuts(5, 3, 3, 7).second(), Spec{NumClasses: 3}},
+	{"swinv2-trained", tinySwin.cut(4).second(2, 2, 3, 2), Spec{NumClasses: 3}},
 	{"mobilenet", tinyMobileNet, Spec{NumClasses: 3}},
 	{"efficientnet", tinyEfficientNet, Spec{NumClasses: 3}},
 	{"regnet", tinyRegNet, Spec{NumClasses: 3}},

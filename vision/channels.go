@@ -9,13 +9,18 @@ func (e *Encoder) adaptChannels(s *torch.Scope, channels int) {
 		return
 	}
 	key := e.family.inputConv()
+	e.replace(s, key, func(s *torch.Scope) torch.Tensor { return adaptInput(s.Use(e.params.Get(key).Value), int64(channels)) })
+	e.spec.Channels = channels
+}
+
+// replace gives the parameter of a key the values that f makes, and their shape.
+func (e *Encoder) replace(s *torch.Scope, key string, f func(s *torch.Scope) torch.Tensor) {
 	s.NoGrad(func() {
 		s.Child(func(s *torch.Scope) torch.Tensor {
-			e.params.Replace(s, key, adaptInput(s.Use(e.params.Get(key).Value), int64(channels)))
+			e.params.Replace(s, key, f(s))
 			return torch.Tensor{}
 		})
 	})
-	e.spec.Channels = channels
 }
 
 // adaptInput makes the weight [O, channels, k, k] of a first convolution out of one of other channels: their sum for grey

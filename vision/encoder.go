@@ -35,8 +35,8 @@ func (v variant) encoder(s *torch.Scope, spec Spec, params *torch.Params) (*Enco
 
 // Forward maps x [N, C, H, W], normalised pixels, to [N, Dim]: the pooled features, or what the head makes of them. H and
 // W may differ from the encoder's own image size where they are multiples of [Spec.SizeStep]; position embeddings are then
-// resampled. Gradient flows to x and to all parameters. Images of another shape panic with a *[torch.Error], which Do
-// returns.
+// resampled, and a Swin's maps padded to whole windows. Gradient flows to x and to all parameters. Images of another shape
+// panic with a *[torch.Error], which Do returns.
 func (e *Encoder) Forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
 	e.check(x)
 	return s.Child(func(s *torch.Scope) torch.Tensor { return e.net.forward(s, e.cast(x), p) })

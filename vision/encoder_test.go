@@ -178,7 +178,7 @@ func TestSpecs(t *testing.T) {
 	s, err = Spec{Name: "resnet50", ImageSize: 100, Channels: 1}.Complete()
 	require.NoError(t, err)
 	assert.Equal(t, Spec{Name: "resnet50", ImageSize: 100, Channels: 1, Width: 64}, s)
-	for name, want := range map[string]int{"vit_small_patch8_224": 8, "resnet18": 1} {
+	for name, want := range map[string]int{"vit_small_patch8_224": 8, "resnet18": 1, "swin_tiny_patch4_window7_224": 4} {
 		step, err := Spec{Name: name}.SizeStep()
 		require.NoError(t, err)
 		assert.Equal(t, want, step)
@@ -197,7 +197,7 @@ func TestSpecs(t *testing.T) {
 		`resnet18 with 8 heads`:                                                                                            {Name: "resnet18", Heads: 8},
 		`width 192, which 5 heads do not divide: try 190`:                                                                  {Name: "vit_tiny_patch16_224", Heads: 5},
 		`drop path 1: expected 0 or more and less than 1`:                                                                  {Name: "resnet18", DropPath: 1},
-		`convnext_atto with 8 heads: expected 0, as it has no attention`:                                                   {Name: "convnext_atto", Heads: 8},
+		`convnext_atto with 8 heads: expected 0, as it is no ViT`:                                                          {Name: "convnext_atto", Heads: 8},
 		`mobilenetv3_small_050 with width 8: expected 0, as its stages are as wide`:                                        {Name: "mobilenetv3_small_050", Width: 8},
 		`efficientnet_b0 with depth 1: expected 0, as its stages are as deep`:                                              {Name: "efficientnet_b0", Depth: 1},
 		`resnet18 with 4 registers: expected 0, as it is no ViT`:                                                           {Name: "resnet18", Registers: 4},
@@ -206,6 +206,9 @@ func TestSpecs(t *testing.T) {
 		`pool "max": expected token or avg`:                                                                                {Name: "vit_tiny_patch16_224", Pool: "max"},
 		`layer scale -1: expected 0 or more`:                                                                               {Name: "vit_tiny_patch16_224", LayerScale: -1},
 		`registers -1: expected 0 or more`:                                                                                 {Name: "vit_tiny_patch16_224", Registers: -1},
+		`width 32, which the 3 heads of its first stage do not divide: try 33`:                                             {Name: "swin_tiny_patch4_window7_224", Width: 32},
+		`swin_s3_tiny_224 with 4 heads: expected 0, as it is no ViT`:                                                       {Name: "swin_s3_tiny_224", Heads: 4},
+		`image size 98, which its patch size 4 does not divide: try 100`:                                                   {Name: "swin_tiny_patch4_window7_224", ImageSize: 98},
 		`64 heads of 6 features: expected a multiple of 4, for rotary embeddings`:                                          {Name: "vit_small_patch16_dinov3", Heads: 64},
 		`drop path NaN`: {Name: "resnet18", DropPath: math.NaN()},
 	} {

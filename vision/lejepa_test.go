@@ -30,6 +30,8 @@ var learners = []struct {
 	{"resnet-bottleneck", resnet{bottleneck: true, d: true}, Spec{Width: 8, Depth: 1}},
 	{"convnext", convnext{}, Spec{Width: 8, Depth: 1}},
 	{"convnextv2", convnext{v2: true}, Spec{Width: 8, Depth: 1}},
+	{"swin", tinySwin.cut(2), Spec{Width: 16, PatchSize: 2}},
+	{"swinv2", tinySwin.cut(2).second(), Spec{Width: 16, PatchSize: 2}},
 	{"mobilenet", tinyMobileNet, Spec{}},
 	{"efficientnet", tinyEfficientNet, Spec{}},
 	{"regnet", tinyRegNet, Spec{}},

@@ -70,8 +70,8 @@ const timmLayout = "timm"
 //
 // What the spec leaves at 0 is as the file says, by the metadata that gojepa writes and by the shapes of its tensors, and
 // otherwise the model's own. An image size that differs from the file's sets the size that images are resized to; position
-// embeddings are then resampled. Missing, unexpected and misshapen keys are reported together, by a *[torch.StateError].
-// The caller closes the model.
+// embeddings are then resampled, and so are the relative positions of a Swin whose windows it makes smaller or larger.
+// Missing, unexpected and misshapen keys are reported together, by a *[torch.StateError]. The caller closes the model.
 func LoadFile(file string, o LoadOptions) (*Model, error) {
 	th, err := torch.Start(o.Torch)
 	if err != nil {
@@ -179,7 +179,9 @@ func (p plan) fill(s *torch.Scope, f *weights.File, file string, lenient bool) (
 			e.Close()
 		}
 	}()
-	if err := e.Params().LoadFile(s, f, file, torch.LoadOptions{Lenient: lenient}); err != nil {
+	if err := e.adaptTables(s, shapes(f), func() error {
+		return e.Params().LoadFile(s, f, file, torch.LoadOptions{Lenient: lenient})
+	}); err != nil {
 		return nil, err
 	}
 	e.adaptChannels(s, p.spec.Channels)
@@ -238,10 +240,7 @@ func planLoad(spec Spec, f *weights.File) (plan, error) {
 	if p.variant, err = find(spec.Name); err != nil {
 		return p, err
 	}
-	seen := p.variant.infer(func(key string) []int64 {
-		info, _ := f.Lookup(key)
-		return info.Shape
-	})
+	seen := p.variant.infer(shapes(f))
 	spec.ImageSize = cmp.Or(seen.ImageSize, spec.ImageSize)
 	if p.spec, err = p.variant.complete(spec.fill(seen)); err != nil {
 		return p, err
@@ -256,6 +255,14 @@ func planLoad(spec Spec, f *weights.File) (plan, error) {
 		p.mean, p.std = DefaultMeanStd(p.spec.Channels)
 	}
 	return p, CheckMeanStd(p.mean, p.std, p.spec.Channels)
+}
+
+// shapes tells the shapes of f's tensors, nil for those that it lacks.
+func shapes(f *weights.File) func(key string) []int64 {
+	return func(key string) []int64 {
+		info, _ := f.Lookup(key)
+		return info.Shape
+	}
 }
 
 // Close frees the weights and ends the thread.

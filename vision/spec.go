@@ -15,11 +15,11 @@ import (
 type Spec struct {
 	Name       string  // timm's name, one of [Names]
 	ImageSize  int     // side of the square images in pixels
-	PatchSize  int     // side of a ViT's patches in pixels
+	PatchSize  int     // side of a ViT's or Swin's patches in pixels
 	Channels   int     // of the images
 	NumClasses int     // width of a linear head on the pooled features; 0 is no head
-	Width      int     // of a ViT's tokens, or of the first stage of a ResNet, ConvNeXt or wren, which doubles from stage to stage
-	Depth      int     // blocks of a ViT, or of each stage of a ResNet, ConvNeXt or wren
+	Width      int     // of a ViT's tokens, or of the first stage of a ResNet, ConvNeXt, Swin or wren, which doubles from stage to stage
+	Depth      int     // blocks of a ViT, or of each stage of a ResNet, ConvNeXt, Swin or wren
 	Heads      int     // of a ViT's attention; they divide its width
 	DropPath   float64 // probability to drop the last residual branches, rising from 0 in the first; below 1
 
@@ -116,7 +116,7 @@ func (s Spec) Validate() error {
 	return err
 }
 
-// SizeStep is what the sides of views are multiples of: a ViT's patch size, and 1 for models that take any size. The
+// SizeStep is what the sides of views are multiples of: a ViT's or Swin's patch size, and 1 for models that take any size. The
 // error is that of [Spec.Validate].
 func (s Spec) SizeStep() (int, error) {
 	s, err := s.Complete()
@@ -158,7 +158,7 @@ func (c settable) check(s Spec) error {
 		{c.patches, s.PatchSize != 0, fmt.Sprint("patch size ", s.PatchSize), "it has no patches"},
 		{c.width, s.Width != 0, fmt.Sprint("width ", s.Width), "its stages are as wide as its name says"},
 		{c.depth, s.Depth != 0, fmt.Sprint("depth ", s.Depth), "its stages are as deep as its name says"},
-		{c.tokens, s.Heads != 0, fmt.Sprint(s.Heads, " heads"), "it has no attention"},
+		{c.tokens, s.Heads != 0, fmt.Sprint(s.Heads, " heads"), "it is no ViT"},
 		{c.tokens, s.Registers != 0, fmt.Sprint(s.Registers, " registers"), "it is no ViT"},
 		{c.tokens, s.LayerScale != 0, fmt.Sprint("layer scale ", s.LayerScale), "it is no ViT"},
 	} {

@@ -58,6 +58,23 @@ func (v vit) gated(align int64) vit { v.swiglu, v.align = true, align; return v 
 // vitGiant2 is the giant of DINOv2.
 var vitGiant2 = vit{width: 1536, depth: 40, heads: 24, ratio: vitGatedRatio, swiglu: true}
 
+// The sizes that Swins come in.
+var (
+	swinTiny  = swin{layers: [4]int{2, 2, 6, 2}, width: 96, heads: 3}
+	swinSmall = swin{layers: [4]int{2, 2, 18, 2}, width: 96, heads: 3}
+	swinBase  = swin{layers: [4]int{2, 2, 18, 2}, width: 128, heads: 4}
+	swinLarge = swin{layers: [4]int{2, 2, 18, 2}, width: 192, heads: 6}
+)
+
+// cut sets the side of all windows.
+func (w swin) cut(side int64) swin { return w.cuts(side, side, side, side) }
+
+// cuts sets the side of each stage's windows.
+func (w swin) cuts(sides ...int64) swin { w.windows = [4]int64(sides); return w }
+
+// second is version 2, which was pretrained with windows of the given sides, or with its own.
+func (w swin) second(trained ...int64) swin { w.v2 = true; copy(w.trained[:], trained); return w }
+
 // mobilenetSmall is the smaller MobileNet V3.
 func mobilenetSmall(wide float64) efficientnet {
 	return mobilenet(wide, 1024, []inverted{
@@ -245,6 +262,28 @@ var variants = []variant{
 	{"convnextv2_base", 224, convnext{layers: [4]int{3, 3, 27, 3}, width: 128, v2: true}},
 	{"convnextv2_large", 224, convnext{layers: [4]int{3, 3, 27, 3}, width: 192, v2: true}},
 	{"convnextv2_huge", 384, convnext{layers: [4]int{3, 3, 27, 3}, width: 352, v2: true}},
+
+	{"swin_tiny_patch4_window7_224", 224, swinTiny.cut(7)},
+	{"swin_small_patch4_window7_224", 224, swinSmall.cut(7)},
+	{"swin_base_patch4_window7_224", 224, swinBase.cut(7)},
+	{"swin_base_patch4_window12_384", 384, swinBase.cut(12)},
+	{"swin_large_patch4_window7_224", 224, swinLarge.cut(7)},
+	{"swin_large_patch4_window12_384", 384, swinLarge.cut(12)},
+	{"swin_s3_tiny_224", 224, swinTiny.cuts(7, 7, 14, 7)},
+	{"swin_s3_small_224", 224, swinSmall.cuts(14, 14, 14, 7)},
+	{"swin_s3_base_224", 224, swin{layers: [4]int{2, 2, 30, 2}, width: 96, heads: 3}.cuts(7, 7, 14, 7)},
+	{"swinv2_tiny_window8_256", 256, swinTiny.cut(8).second()},
+	{"swinv2_tiny_window16_256", 256, swinTiny.cut(16).second()},
+	{"swinv2_small_window8_256", 256, swinSmall.cut(8).second()},
+	{"swinv2_small_window16_256", 256, swinSmall.cut(16).second()},
+	{"swinv2_base_window8_256", 256, swinBase.cut(8).second()},
+	{"swinv2_base_window16_256", 256, swinBase.cut(16).second()},
+	{"swinv2_base_window12_192", 192, swinBase.cut(12).second()},
+	{"swinv2_base_window12to16_192to256", 256, swinBase.cut(16).second(12, 12, 12, 6)},
+	{"swinv2_base_window12to24_192to384", 384, swinBase.cut(24).second(12, 12, 12, 6)},
+	{"swinv2_large_window12_192", 192, swinLarge.cut(12).second()},
+	{"swinv2_large_window12to16_192to256", 256, swinLarge.cut(16).second(12, 12, 12, 6)},
+	{"swinv2_large_window12to24_192to384", 384, swinLarge.cut(24).second(12, 12, 12, 6)},
 
 	{"mobilenetv3_small_050", 224, mobilenetSmall(0.5)},
 	{"mobilenetv3_small_075", 224, mobilenetSmall(0.75)},

@@ -12,7 +12,9 @@ import torch
 def main():
     torch.set_num_threads(1)
     vit = {"img_size": 64, "patch_size": 8, "drop_path_rate": 0.1}
-    for name, options in (("vit_tiny_patch16_224", vit), ("resnet18", {}), ("convnext_atto", {}), ("mobilenetv3_small_100", {})):
+    swin = {"img_size": 64, "embed_dim": 48, "drop_path_rate": 0.0}
+    for name, options in (("vit_tiny_patch16_224", vit), ("resnet18", {}), ("convnext_atto", {}),
+                          ("swin_tiny_patch4_window7_224", swin), ("mobilenetv3_small_100", {})):
         for dtype in (torch.float32, torch.bfloat16):
             model = timm.create_model(name, num_classes=0, **options).train()
             x = torch.randn(64, 3, 64, 64)

@@ -39,6 +39,10 @@ WRITTEN_OUT = [
     ("convnext_atto_ols", {"Depth": 1}, {"depths": [1] * 4}),
     ("convnext_large_mlp", {"Depth": 1, "NumClasses": 3}, {"depths": [1] * 4, "num_classes": 3}),
     ("convnextv2_tiny", {"Depth": 1}, {"depths": [1] * 4}),
+    ("swin_tiny_patch4_window7_224", {"ImageSize": 80, "Channels": 1, "NumClasses": 3, "Depth": 1},
+     {"img_size": 80, "in_chans": 1, "num_classes": 3, "depths": [1] * 4}),
+    ("swinv2_tiny_window8_256", {"ImageSize": 96, "Depth": 1}, {"img_size": 96, "depths": [1] * 4}),
+    ("swin_s3_tiny_224", {"Depth": 1, "PatchSize": 8}, {"depths": [1] * 4, "patch_size": 8}),
 ]
 
 

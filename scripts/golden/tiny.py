@@ -3,9 +3,11 @@
 from collections import OrderedDict
 from functools import partial
 
+import timm
 import torch
 from safetensors.torch import save as serialize
 from timm.layers import LayerNorm, SwiGLUPacked
+from timm.layers.pos_embed_rel import resize_rel_pos_bias_table
 from timm.models._efficientnet_blocks import SqueezeExcite
 from timm.models._efficientnet_builder import decode_arch_def, round_channels
 from timm.models._manipulate import adapt_input_conv
@@ -15,6 +17,8 @@ from timm.models.eva import Eva
 from timm.models.mobilenetv3 import MobileNetV3
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
@@ -73,6 +77,10 @@ dinov3 = partial(Eva, img_size=64, patch_size=8, in_chans=2, num_classes=0, embe
                  dynamic_img_size=True)
 resnet = partial(ResNet, num_classes=0, in_chans=2, layers=(1, 2, 1, 1))
 convnext = partial(ConvNeXt, in_chans=2, num_classes=3, depths=(1, 2, 1, 1), dims=(8, 16, 32, 64))
+swin_options = dict(img_size=64, in_chans=2, num_classes=3, embed_dim=8, depths=(2, 2, 1, 2),
+                    num_heads=(1, 2, 4, 8), drop_path_rate=0.0, dynamic_img_size=True)
+swin = partial(SwinTransformer, **swin_options)
+swinv2 = partial(SwinTransformerV2, **swin_options)
 
 MODELS = {
     "vit-registers": lambda: vit(reg_tokens=2, init_values=0.5, qk_norm=True, num_classes=3),
@@ -92,6 +100,10 @@ MODELS = {
     "convnext-ols": lambda: convnext(conv_mlp=True, stem_type="overlap_tiered", head_norm_first=True),
     "convnext-mlp": lambda: convnext(conv_mlp=True, stem_type="overlap", head_hidden_size=5, norm_eps=1e-5),
     "convnextv2": lambda: convnext(use_grn=True, ls_init_value=None),
+    "swin": lambda: swin(window_size=4),
+    "swin-s3": lambda: swin(window_size=(5, 3, 3, 7)),  # at their own size too, maps are no whole number of windows
+    "swinv2": lambda: swinv2(window_size=(5, 3, 3, 7)),
+    "swinv2-trained": lambda: swinv2(window_size=4, pretrained_window_sizes=(2, 2, 3, 2)),
     "mobilenet": lambda: MobileNetV3(
         decode_arch_def([["ds_r1_k3_s2_e1_c8_se0.25_nre"], ["ir_r1_k3_s2_e4_c16_nre", "ir_r2_k5_s1_e3_c16_se0.25"],
                          ["cn_r1_k1_s1_c24"]]),
@@ -131,13 +143,27 @@ def digest(tensors):
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def record(model):
-    """Outputs, tokens and levels in inference; output, gradients and buffers in training."""
-    model.double()
-    state = model.state_dict()
+def fill(model):
+    """Gives a model its weights, and returns its state dict."""
+    state = model.double().state_dict()
     for i, (name, v) in enumerate(state.items()):
         if v.is_floating_point():
             v.copy_(weight(name, i, v.shape))
+    return state
+
+
+def smaller(name, size, **options):
+    """What a Swin of smaller images computes with the weights of one of its own size, whose windows are larger."""
+    make = partial(timm.create_model, name, in_chans=2, num_classes=0, drop_path_rate=0.0, **options)
+    model = make(img_size=size)
+    model.load_state_dict(checkpoint_filter_fn(fill(make()), model))
+    with torch.no_grad():
+        return model.double().eval()(tensor(SEEDS["native"], 2, 2, size, size))
+
+
+def record(model):
+    """Outputs, tokens and levels in inference; output, gradients and buffers in training."""
+    state = fill(model)
     start = {k: v.clone() for k, v in state.items()}
     out = {}
     for case, shape in CASES.items():
@@ -147,7 +173,9 @@ def record(model):
             model.eval()
             out[f"{case}/out"] = model(x)
             tokens = model.forward_features(x)
-            out[f"{case}/tokens"] = digest([tokens if tokens.ndim == 3 else tokens.flatten(2).transpose(1, 2)])
+            if tokens.ndim == 4:
+                tokens = tokens.flatten(1, 2) if getattr(model, "output_fmt", "") == "NHWC" else tokens.flatten(2).transpose(1, 2)
+            out[f"{case}/tokens"] = digest([tokens])
             levels = model.forward_intermediates(x, intermediates_only=True)
             out[f"{case}/levels"] = digest(levels)
         x.requires_grad_()
@@ -167,6 +195,10 @@ def write():
     results = {f"{name}/{k}": v for name, make in MODELS.items() for k, v in record(make()).items()}
     for n in (1, 2, 3, 4, 7):  # channels
         results[f"channels/{n}"] = adapt_input_conv(n, tensor(1, 2, 3, 2, 2).float())
+    for a, b in ((1, 2), (2, 3), (3, 2), (7, 4), (4, 7)):  # sides of windows
+        table = tensor(1, (2 * a - 1) ** 2, 2).float()
+        results[f"tables/{a}-{b}"] = resize_rel_pos_bias_table(table, (b, b), ((2 * b - 1) ** 2, 2))
+    results["tables/out"] = smaller("swin_tiny_patch4_window7_224", 96, embed_dim=6, depths=[2] * 4)
     file = ROOT / "vision/testdata/blocks.safetensors"
     file.write_bytes(serialize({k: v.contiguous() for k, v in results.items()}))
     print(f"{file.name}: {file.stat().st_size} bytes")

@@ -104,7 +104,11 @@ def check_run(folder):
     spec = json.loads(meta["gojepa.spec"])
     options = {"in_chans": spec["Channels"], "num_classes": spec["NumClasses"]}
     width, depth = spec["Width"], spec["Depth"]
-    if spec["PatchSize"]:
+    if spec["Name"].startswith("swin"):
+        options |= {"img_size": spec["ImageSize"], "patch_size": spec["PatchSize"], "embed_dim": width}
+        if depth:
+            options |= {"depths": [depth] * 4}
+    elif spec["PatchSize"]:
         options |= {"img_size": spec["ImageSize"], "patch_size": spec["PatchSize"], "embed_dim": width, "depth": depth,
                     "num_heads": spec["Heads"], **vit_options(spec)}
     elif spec["Name"].startswith("convnext"):

@@ -100,6 +100,12 @@ func NewLayerNorm(s *torch.Scope, p torch.Path, dim int64, eps float64) *LayerNo
 	return &LayerNorm{Weight: p.Param(s, "weight", Ones, dim), Bias: p.Param(s, "bias", Zeros, dim), eps: eps}
 }
 
+// NewZeroLayerNorm is [NewLayerNorm] with a weight of zeros, for the last normalisation of a residual branch, which then
+// starts at nothing.
+func NewZeroLayerNorm(s *torch.Scope, p torch.Path, dim int64, eps float64) *LayerNorm {
+	return &LayerNorm{Weight: p.Param(s, "weight", Zeros, dim), Bias: p.Param(s, "bias", Zeros, dim), eps: eps}
+}
+
 // Forward returns x [..., dim] with mean 0 and variance 1 in each row, times weight plus bias.
 func (l *LayerNorm) Forward(_ *torch.Scope, x torch.Tensor) torch.Tensor {
 	return x.LayerNorm(l.Weight, l.Bias, l.eps)

@@ -35,6 +35,8 @@ var specs = []vision.Spec{
 	{Name: "vit_tiny_patch16_dinov3_qkvb", ImageSize: 96},
 	{Name: "convnext_atto", ImageSize: 64},
 	{Name: "convnextv2_atto", ImageSize: 64},
+	{Name: "swin_tiny_patch4_window7_224", ImageSize: 96},
+	{Name: "swinv2_tiny_window8_256", ImageSize: 96},
 	{Name: "mobilenetv3_small_050", ImageSize: 64},
 	{Name: "efficientnet_b0", ImageSize: 64},
 }
@@ -132,6 +134,7 @@ type described struct {
 	Model   string
 	Options struct {
 		NumClasses int `json:"num_classes"` // which shapes do not decide, as a head may be unwanted
+		ImageSize  int `json:"img_size"`    // which a Swin's do not decide
 	}
 }
 
@@ -169,7 +172,7 @@ func answer(d described, dir, ext string) error {
 	if err != nil {
 		return err
 	}
-	spec := vision.Spec{Name: d.Model, NumClasses: d.Options.NumClasses}
+	spec := vision.Spec{Name: d.Model, NumClasses: d.Options.NumClasses, ImageSize: d.Options.ImageSize}
 	m, err := vision.LoadSpec(spec, filepath.Join(dir, "encoder."+ext), torch.Options{Threads: 1})
 	if err != nil {
 		return err
