@@ -39,8 +39,15 @@
 #pragma GCC pop_options
 #endif
 #define CHOOSE(name, ...) (level ? name##_avx2(__VA_ARGS__) : name##_any(__VA_ARGS__))
+// BULK is how many of n samples are made 16 at a time, by functions whose names end so; the rest are left to the plain loop.
+#define BULK(n) (level ? (n) & ~15L : 0)
 #else
 #define CHOOSE(name, ...) ((void)level, name##_any(__VA_ARGS__))
+#define BULK(n) 0
+#define scale16(...) ((void)0)
+#define luma_sum16(...) 0
+#define saturation16(...) ((void)0)
+#define hue16(...) ((void)0)
 #endif
 
 int views_level(void) {
@@ -75,19 +82,32 @@ void views_columns(int level, uint8_t *dst, const uint8_t *src, long lo, long n,
   }
 }
 
-void views_scale(int level, uint8_t *pix, long n, float factor, float offset) { CHOOSE(scale, pix, n, factor, offset); }
+void views_scale(int level, uint8_t *pix, long n, float factor, float offset) {
+  long done = BULK(n);
+  if (done) scale16(pix, done, factor, offset);
+  CHOOSE(scale, pix + done, n - done, factor, offset);
+}
 
 uint64_t views_luma_sum(int level, const uint8_t *r, const uint8_t *g, const uint8_t *b, long n) {
-  return CHOOSE(luma_sum, r, g, b, n);
+  long done = BULK(n);
+  uint64_t sum = 0;
+  if (done) sum = luma_sum16(r, g, b, done);
+  return sum + CHOOSE(luma_sum, r + done, g + done, b + done, n - done);
 }
 
 void views_saturation(int level, uint8_t *r, uint8_t *g, uint8_t *b, long n, float factor, float rest) {
-  CHOOSE(saturation, r, g, b, n, factor, rest);
+  long done = BULK(n);
+  if (done) saturation16(r, g, b, done, factor, rest);
+  CHOOSE(saturation, r + done, g + done, b + done, n - done, factor, rest);
 }
 
 void views_grey(int level, uint8_t *r, uint8_t *g, uint8_t *b, long n) { CHOOSE(grey, r, g, b, n); }
 
-void views_hue(int level, uint8_t *r, uint8_t *g, uint8_t *b, long n, float turn) { CHOOSE(hue, r, g, b, n, turn); }
+void views_hue(int level, uint8_t *r, uint8_t *g, uint8_t *b, long n, float turn) {
+  long done = BULK(n);
+  if (done) hue16(r, g, b, done, turn);
+  CHOOSE(hue, r + done, g + done, b + done, n - done, turn);
+}
 
 void views_solarize(int level, uint8_t *pix, long n, int threshold) { CHOOSE(solarize, pix, n, threshold); }
 

@@ -9,7 +9,7 @@ import (
 // code and are used where cgo is. They give the same bytes.
 type kernels interface {
 	// rows resamples n rows of src, of the given stride, by outputs from to from+count of a. What follows the rows in src
-	// may be read. The scratch is of stride + a.pitch + 5·count + 256 samples.
+	// may be read. The scratch is of scratchSize samples.
 	rows(dst, src []uint8, n, stride int, a *axis, from, count int, scratch []uint8)
 	// columns resamples down the columns of src, width samples to a row, whose first row is lo, and writes rows from to
 	// from+n of a.
@@ -29,6 +29,11 @@ type kernels interface {
 	// blur convolves a plane of side×side samples across and down with z.weights, mirrored at the edges. The other
 	// memory of z is large enough.
 	blur(plane []uint8, side int, z *blurrer)
+}
+
+// scratchSize is what rows needs: a row, and the weights of count outputs once more, with 32 bytes for four of them.
+func scratchSize(stride, pitch, count int) int {
+	return stride + pitch + 64 + (count+16)*(2*pitch+8)
 }
 
 // plain is the kernels in Go. They compute in float32 in torchvision's order, with conversions between a product and a sum:

@@ -26,7 +26,7 @@ func (a *axis) weightsFrom(i int) *C.int16_t {
 }
 
 func (k compiled) rows(dst, src []uint8, n, stride int, a *axis, from, count int, scratch []uint8) {
-	_, _ = dst[n*count-1], scratch[stride+a.pitch+5*count+255]
+	_, _ = dst[n*count-1], scratch[scratchSize(stride, a.pitch, count)-1]
 	C.views_rows(k.level, bytes(dst), bytes(src), C.long(n), C.long(stride), C.long(len(src)-n*stride), C.long(count),
 		numbers(a.first[from:from+count]), a.weightsFrom(from), C.long(a.pitch), C.int(a.shift), bytes(scratch))
 }

@@ -137,7 +137,7 @@ func (z *resizer) crop(dst []uint8, m *images.Image, r rect, height, width int, 
 		hi = max(hi, int(z.down.first[i]+z.down.size[i]))
 	}
 	z.rows = grow(z.rows, (hi-lo)*keep.width)
-	z.row = grow(z.row, m.Width+z.across.pitch+5*keep.width+256)
+	z.row = grow(z.row, scratchSize(m.Width, z.across.pitch, keep.width))
 	for c := range m.Channels {
 		z.resizeAcross(m.Pix[(c*m.Height+lo)*m.Width:], hi-lo, m.Width, keep.left, keep.width)
 		z.resizeDown(dst[c*keep.height*keep.width:][:keep.height*keep.width], lo, keep)
