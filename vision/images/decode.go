@@ -18,6 +18,8 @@ type Options struct {
 	MaxPixels int64 // larger images are refused before they are decoded, as a small file can claim any size
 	Reduce16  bool  // keep the upper 8 bits of images of 16 bits a channel, rather than refuse them
 	Labels    bool  // for Folder: the first folder below the root is an image's class
+
+	JPEG JPEGDecoder // what decodes JPEG files
 }
 
 // DefaultOptions are 3 channels, DefaultMaxPixels, 16 bits refused, no labels.
@@ -33,6 +35,9 @@ func (o Options) Validate() error {
 	}
 	if o.MaxPixels <= 0 {
 		errs = append(errs, fmt.Errorf("max pixels: %d, expected a positive number, such as %d", o.MaxPixels, DefaultMaxPixels))
+	}
+	if _, err := o.JPEG.library(); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -59,12 +64,18 @@ var formats = []format{
 
 // Decode makes an image of a JPEG or PNG file's bytes, whichever they are. See the package for what becomes of colour,
 // depth, alpha and orientation.
-func Decode(data []byte, o Options) (*Image, error) {
+func Decode(data []byte, o Options) (*Image, error) { return DecodeInto(data, o, nil) }
+
+// DecodeInto is Decode into the memory of buf, which may be nil; see there for how long the image is then valid.
+func DecodeInto(data []byte, o Options, buf *Buffer) (*Image, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	if len(data) == 0 {
 		return nil, errors.New("the file is empty")
+	}
+	if m := decodeTurbo(data, o, buf); m != nil {
+		return m, nil
 	}
 	for _, f := range formats {
 		if bytes.HasPrefix(data, []byte(f.magic)) {
