@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,6 +46,9 @@ func TestVersions(t *testing.T) {
 	}
 	for _, path := range paths {
 		lib, err := Open(path)
+		if err != nil && strings.Contains(err.Error(), "is not libjpeg-turbo") {
+			continue
+		}
 		require.NoError(t, err, path)
 		for _, name := range []string{"420.jpg", "422.jpg", "progressive.jpg", "grey.jpg", "keep_rgb.jpg"} {
 			data := file(t, name)
