@@ -37,6 +37,8 @@ type Options struct {
 	Reduce16 bool
 	// Labels is for Folder: the first folder below the root is an image's class.
 	Labels bool
+	// JPEG is what decodes JPEG files.
+	JPEG JPEGDecoder
 }
 
 // DefaultOptions are 3 channels, DefaultMaxPixels, deeper samples than 8 bits refused, no labels.
@@ -58,6 +60,9 @@ func (o Options) Validate() error {
 	}
 	if err := o.Stretch.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("stretch: %w", err))
+	}
+	if _, err := o.JPEG.library(); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -187,12 +192,22 @@ func Frames(data []byte) (int, error) {
 
 // Decode makes an image of a file's bytes, whichever format it has, and of the first if it is several. See the package for
 // what becomes of colour, depth, alpha and orientation.
-func Decode(data []byte, o Options) (*Image, error) { return DecodeFrame(data, 0, o) }
+func Decode(data []byte, o Options) (*Image, error) { return decode(data, 0, o, nil) }
+
+// DecodeInto is Decode into the memory of buf, which may be nil; see there for how long the image is then valid.
+func DecodeInto(data []byte, o Options, buf *Buffer) (*Image, error) { return decode(data, 0, o, buf) }
 
 // DecodeFrame is [Decode] of image i of those that [Frames] counts.
-func DecodeFrame(data []byte, i int, o Options) (*Image, error) {
+func DecodeFrame(data []byte, i int, o Options) (*Image, error) { return decode(data, i, o, nil) }
+
+func decode(data []byte, i int, o Options, buf *Buffer) (*Image, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
+	}
+	if i == 0 {
+		if m := decodeTurbo(data, o, buf); m != nil {
+			return m, nil
+		}
 	}
 	f, err := formatOf(data)
 	if err != nil {

@@ -3,7 +3,6 @@ package images
 import (
 	"context"
 	"fmt"
-	"os"
 )
 
 // FolderSource is a tree of image files. It is made by [Folder] or [Open].
@@ -63,11 +62,16 @@ func (s *FolderSource) Name(i int) string {
 
 // Image reads and decodes image i.
 func (s *FolderSource) Image(ctx context.Context, i int) (*Image, error) {
+	return s.ImageInto(ctx, i, nil)
+}
+
+// ImageInto reads and decodes image i.
+func (s *FolderSource) ImageInto(ctx context.Context, i int, buf *Buffer) (*Image, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	file, frame, _ := s.frames.at(i)
-	return decodeFile(s.files.path(file), frame, s.opts)
+	return decodeFile(s.files.path(file), frame, s.opts, buf)
 }
 
 // Label is the class of image i, if labels were asked for and it lies in a folder below the root.
@@ -83,13 +87,13 @@ func (s *FolderSource) options() Options { return s.opts }
 
 func (s *FolderSource) with(o Options) Source { return &FolderSource{s.files, s.frames, o} }
 
-// decodeFile makes an image of a file, or one of those that it holds.
-func decodeFile(path string, frame int, o Options) (*Image, error) {
-	data, err := os.ReadFile(path)
+// decodeFile makes an image of a file, or one of those that it holds, in the memory of buf.
+func decodeFile(path string, frame int, o Options, buf *Buffer) (*Image, error) {
+	data, err := buf.readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading image: %w", err) // which names the file
 	}
-	m, err := DecodeFrame(data, frame, o)
+	m, err := decode(data, frame, o, buf)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

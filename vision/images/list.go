@@ -275,6 +275,11 @@ func (s *ListSource) Name(i int) string {
 
 // Image reads and decodes the file that line i of the list names.
 func (s *ListSource) Image(ctx context.Context, i int) (*Image, error) {
+	return s.ImageInto(ctx, i, nil)
+}
+
+// ImageInto is Image in the memory of buf.
+func (s *ListSource) ImageInto(ctx context.Context, i int, buf *Buffer) (*Image, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -285,7 +290,7 @@ func (s *ListSource) Image(ctx context.Context, i int) (*Image, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(s.root, path)
 	}
-	m, err := decodeFile(path, 0, s.opts)
+	m, err := decodeFile(path, 0, s.opts, buf)
 	if err != nil {
 		return nil, fmt.Errorf("%s:%d: %w", s.file, s.lines[i], err)
 	}

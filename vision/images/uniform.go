@@ -38,7 +38,21 @@ func (u *uniform) Image(ctx context.Context, i int) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Check(); err != nil {
+	return u.convert(m, i)
+}
+
+// ImageInto is Image in the memory of buf if the source's image needs no conversion.
+func (u *uniform) ImageInto(ctx context.Context, i int, buf *Buffer) (*Image, error) {
+	m, err := Read(ctx, u.Source, i, buf)
+	if err != nil {
+		return nil, err
+	}
+	return u.convert(m, i)
+}
+
+func (u *uniform) convert(m *Image, i int) (*Image, error) {
+	err := m.Check()
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", u.Name(i), err)
 	}
 	if m, err = withChannels(m, u.channels); err != nil {

@@ -42,7 +42,9 @@ func (t *CenterCrop) Layout() []Layout {
 }
 
 // NewWorker returns a worker.
-func (t *CenterCrop) NewWorker() Worker { return &cropper{transform: t} }
+func (t *CenterCrop) NewWorker() Worker {
+	return &cropper{transform: t, resizer: resizer{kernels: fastest()}}
+}
 
 type cropper struct {
 	transform *CenterCrop

@@ -67,7 +67,7 @@ func square(m *images.Image) *images.Image {
 }
 
 // run makes in Go what the case is of.
-func (c goldenCase) run(t testing.TB, src *images.Image) []uint8 {
+func (c goldenCase) run(t testing.TB, k kernels, src *images.Image) []uint8 {
 	var kind Interpolation
 	if c.Kind != "" {
 		require.NoError(t, kind.UnmarshalText([]byte(c.Kind)))
@@ -76,26 +76,26 @@ func (c goldenCase) run(t testing.TB, src *images.Image) []uint8 {
 	part := rect{c.Rect[0], c.Rect[1], c.Rect[2], c.Rect[3]}
 	switch c.Op {
 	case "crop":
-		var z resizer
+		z := resizer{kernels: k}
 		out := make([]uint8, src.Channels*c.Size*c.Size)
 		z.crop(out, src, part, c.Size, c.Size, rect{height: c.Size, width: c.Size}, kind, c.FlipH, c.FlipV)
 		return out
 	case "brightness":
-		brightness(pix, c.X)
+		brightness(k, pix, c.X)
 	case "contrast":
-		contrast(pix, src.Channels, c.X)
+		contrast(k, pix, src.Channels, c.X)
 	case "saturation":
-		saturation(pix, c.X)
+		saturation(k, pix, c.X)
 	case "hue":
-		hue(pix, c.X)
+		hue(k, pix, c.X)
 	case "grey":
-		greyscale(pix)
+		greyscale(k, pix)
 	case "solarize":
-		solarize(pix, int(c.X))
+		k.solarize(pix, int(c.X))
 	case "blur":
 		var z blurrer
 		s := square(src)
-		z.blur(s.Pix, s.Width, c.Kernel, c.X)
+		z.blur(k, s.Pix, s.Width, c.Kernel, c.X)
 		return s.Pix
 	case "view":
 		cfg := Paper()
@@ -103,7 +103,9 @@ func (c goldenCase) run(t testing.TB, src *images.Image) []uint8 {
 		p, err := New(cfg, src.Channels, 0)
 		require.NoError(t, err)
 		out := make([]uint8, src.Channels*c.Size*c.Size)
-		p.NewWorker().(*worker).apply(out, src, cfg.Global, params{
+		w := p.NewWorker().(*worker)
+		w.kernels, w.resizer.kernels = k, k
+		w.apply(out, src, cfg.Global, params{
 			crop: part, flipH: true, jitter: true, order: c.Order, factors: c.Factors, grey: c.Grey, sigma: c.X, solarize: c.Solarize,
 		})
 		return out
@@ -145,7 +147,10 @@ func TestGolden(t *testing.T) {
 		t.Run(fmt.Sprintf("%d %s %s", i, c.Op, c.Src), func(t *testing.T) {
 			src := sources[c.Src]
 			before := append([]uint8(nil), src.Pix...)
-			got, want := c.run(t, src), c.Out.image(t)
+			got, want := c.run(t, fastest(), src), c.Out.image(t)
+			for name, k := range allKernels() {
+				require.Equal(t, got, c.run(t, k, src), name)
+			}
 			require.Equal(t, before, src.Pix, "the source must stay as it is")
 			require.Len(t, got, len(want.Pix))
 			differ, most := 0, 0

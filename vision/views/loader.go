@@ -316,8 +316,9 @@ func (l *Loader) schedule(ctx context.Context) {
 func (l *Loader) work(ctx context.Context) {
 	defer l.workers.Done()
 	w := l.transform.NewWorker()
+	var buf images.Buffer
 	for t := range l.tasks {
-		if !l.fill(ctx, w, t.batch, t.row) {
+		if !l.fill(ctx, w, &buf, t.batch, t.row) {
 			return // the loader is being closed
 		}
 		if t.batch.work.pending.Add(-1) == 0 {
@@ -327,11 +328,11 @@ func (l *Loader) work(ctx context.Context) {
 }
 
 // fill makes a row of its image, or of the next good one. It is false if ctx has ended.
-func (l *Loader) fill(ctx context.Context, w Worker, b *Batch, row int) bool {
+func (l *Loader) fill(ctx context.Context, w Worker, buf *images.Buffer, b *Batch, row int) bool {
 	b.work.broken[row] = b.work.broken[row][:0]
 	n, i := l.src.Len(), b.Samples[row]
 	for {
-		err := l.try(ctx, w, b, row, i)
+		err := l.try(ctx, w, buf, b, row, i)
 		if ctx.Err() != nil {
 			return false
 		}
@@ -357,7 +358,7 @@ func (l *Loader) fill(ctx context.Context, w Worker, b *Batch, row int) bool {
 }
 
 // try makes the views of image i. A reader that panics has met a broken image.
-func (l *Loader) try(ctx context.Context, w Worker, b *Batch, row, i int) (err error) {
+func (l *Loader) try(ctx context.Context, w Worker, buf *images.Buffer, b *Batch, row, i int) (err error) {
 	if err, ok := l.failed.Load(i); ok {
 		return err.(error)
 	}
@@ -369,7 +370,7 @@ func (l *Loader) try(ctx context.Context, w Worker, b *Batch, row, i int) (err e
 			l.failed.Store(i, err)
 		}
 	}()
-	m, err := l.src.Image(ctx, i)
+	m, err := images.Read(ctx, l.src, i, buf)
 	if err != nil {
 		return err
 	}

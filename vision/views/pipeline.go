@@ -37,10 +37,14 @@ func New(c Config, channels int, seed uint64) (*Pipeline, error) {
 func (p *Pipeline) Layout() []Layout { return p.layout }
 
 // NewWorker returns a worker.
-func (p *Pipeline) NewWorker() Worker { return &worker{pipeline: p} }
+func (p *Pipeline) NewWorker() Worker {
+	k := fastest()
+	return &worker{pipeline: p, kernels: k, resizer: resizer{kernels: k}}
+}
 
 type worker struct {
 	pipeline *Pipeline
+	kernels  kernels
 	resizer  resizer
 	blurrer  blurrer
 }
@@ -158,23 +162,23 @@ func (w *worker) apply(dst []uint8, m *images.Image, crop GlobalConfig, p params
 			f := p.factors[part]
 			switch {
 			case part == jitterBrightness && c.Jitter.Brightness > 0:
-				brightness(dst, f)
+				brightness(w.kernels, dst, f)
 			case part == jitterContrast && c.Jitter.Contrast > 0:
-				contrast(dst, m.Channels, f)
+				contrast(w.kernels, dst, m.Channels, f)
 			case part == jitterSaturation && c.Jitter.Saturation > 0 && rgb:
-				saturation(dst, f)
+				saturation(w.kernels, dst, f)
 			case part == jitterHue && c.Jitter.Hue > 0 && rgb:
-				hue(dst, f)
+				hue(w.kernels, dst, f)
 			}
 		}
 	}
 	if p.grey && rgb {
-		greyscale(dst)
+		greyscale(w.kernels, dst)
 	}
 	if p.sigma > 0 {
-		w.blurrer.blur(dst, crop.Size, c.Blur.Kernel, p.sigma)
+		w.blurrer.blur(w.kernels, dst, crop.Size, c.Blur.Kernel, p.sigma)
 	}
 	if p.solarize {
-		solarize(dst, c.Solarize.Threshold)
+		w.kernels.solarize(dst, c.Solarize.Threshold)
 	}
 }

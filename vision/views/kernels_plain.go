@@ -1,0 +1,6 @@
+//go:build !cgo
+
+package views
+
+// fastest are the kernels of this machine.
+func fastest() kernels { return plain{} }
