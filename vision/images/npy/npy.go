@@ -27,6 +27,7 @@ type array struct {
 	t        raster.Type
 	order    binary.ByteOrder
 	fortran  bool
+	boolean  bool
 	last     bool // channels are the last dimension
 	elements []byte
 }
@@ -43,7 +44,7 @@ func open(data []byte) (a array, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.elements, a.fortran = data[len(data)-r.Len():], h.Fortran
+	a.elements, a.fortran, a.boolean = data[len(data)-r.Len():], h.Fortran, h.Descr[1] == 'b'
 	if a.t, a.order, err = elementType(h.Descr); err != nil {
 		return a, err
 	}
@@ -99,6 +100,9 @@ func Decode(data []byte, frame int, maxPixels int64) (*raster.Raster, error) {
 	}
 	r := raster.New(a.Channels, a.Height, a.Width)
 	a.t.Limits(r)
+	if a.boolean {
+		r.High = 1
+	}
 	r.Colour = a.Channels == 3 || a.Channels == 4
 	// How many elements apart neighbours are along each dimension of the frame, and frames.
 	dims := []int{a.Frames, a.Channels, a.Height, a.Width} // as they are in the file
