@@ -1,6 +1,9 @@
 """Small files of every kind that the readers below vision/images read, for formats.py."""
 
 import io
+import pathlib
+import subprocess
+import tempfile
 
 import numpy as np
 
@@ -223,7 +226,45 @@ def write_dicom(out):
         save(f"lossless_{predictor}", u16, base + ".4.57", [lossless(u16, predictor)])
     save("lossless_rgb", rgb, base + ".4.70", [lossless(rgb, 1)])
     save("lossless_restarts", u16, base + ".4.70", [lossless(u16, 1, restart=2)])
+    def j2k(a, **options):
+        b = io.BytesIO()
+        Image.fromarray(a).save(b, "JPEG2000", no_jp2=True, **{"irreversible": False, "num_resolutions": 3, **options})
+        return b.getvalue()
+
+    odd, odd_rgb, odd16 = picture("u1", 37, 45), picture("u1", 37, 45, 3), picture("u2", 37, 45)
+    whole = base + ".4.90"
+    save("j2k_u8", odd, whole, [j2k(odd)])
+    save("j2k_u16", odd16, whole, [j2k(odd16)])
+    save("j2k_rgb", odd_rgb, whole, [j2k(odd_rgb, mct=1)], PhotometricInterpretation="YBR_RCT")
+    save("j2k_tiles", odd, whole, [j2k(odd, tile_size=(16, 20), num_resolutions=4)])
+    save("j2k_offset", odd, whole, [j2k(odd, offset=(3, 5), tile_offset=(1, 2), tile_size=(23, 19))])
+    for progression in ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL"):
+        save(f"j2k_{progression}", odd_rgb, whole, [j2k(odd_rgb, progression=progression, precinct_size=(16, 16), codeblock_size=(8, 8),
+             quality_mode="rates", quality_layers=[8, 3, 1], mct=0)])
+    save("j2k_no_wavelet", odd, whole, [j2k(odd, num_resolutions=1)])
+    save("j2k_lossy", odd, base + ".4.91", [j2k(odd, irreversible=True, quality_mode="rates", quality_layers=[4])])
+    save("j2k_lossy_rgb", odd_rgb, base + ".4.91", [j2k(odd_rgb, irreversible=True, mct=1)], PhotometricInterpretation="YBR_ICT")
+    save("j2k_cut", odd, base + ".4.91", [j2k(odd, quality_mode="rates", quality_layers=[3])])  # reversible, with fewer planes
+    i16 = np.ascontiguousarray(picture("i2", 37, 45))
+    for name, mode in (("bypass", 1), ("reset", 2), ("termall", 4), ("causal", 8), ("segments", 32), ("all", 1 + 2 + 4 + 8 + 32)):
+        save(f"j2k_mode_{name}", odd16, whole, [opj_compress(odd16, "-M", str(mode))])
+    save("j2k_signed", i16, whole, [opj_compress(i16)])
+    save("j2k_sop_eph", odd, whole, [opj_compress(odd, "-SOP", "-EPH", "-n", "3")])
+    save("j2k_parts", odd, whole, [opj_compress(odd, "-TP", "R", "-n", "3", "-t", "20,20")])
+    save("bad_j2k_poc", odd, whole, [opj_compress(odd, "-n", "3", "-r", "4,1", "-POC", "T1=0,0,1,2,1,RLCP/T1=0,0,2,3,1,CPRL")])
+    save("bad_j2k_region", odd, whole, [opj_compress(odd, "-ROI", "c=0,U=7")])
+
     save("bad_mpeg", u8, base + ".4.102", [b"\0\0\0\1"])
+
+
+def opj_compress(a, *options):
+    """A codestream of OpenJPEG's program (Debian's libopenjp2-tools), for what Pillow has no options for."""
+    with tempfile.TemporaryDirectory() as d:
+        a.astype(a.dtype.newbyteorder(">")).tofile(f"{d}/a.raw")
+        sign = "s" if a.dtype.kind == "i" else "u"
+        subprocess.run(["opj_compress", "-i", f"{d}/a.raw", "-o", f"{d}/a.j2k", "-F", f"{a.shape[1]},{a.shape[0]},1,{8 * a.dtype.itemsize},{sign}",
+                        *options], check=True, stdout=subprocess.DEVNULL)
+        return pathlib.Path(f"{d}/a.j2k").read_bytes()
 
 
 def lossless(a, predictor, restart=0):
