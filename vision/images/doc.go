@@ -1,5 +1,5 @@
-// Package images reads collections of images: folder trees of JPEG, PNG, DICOM, TIFF, FITS and NumPy files, and IDX files such
-// as MNIST's.
+// Package images reads collections of images: folder trees of JPEG, PNG, DICOM, TIFF, FITS and NumPy files, IDX files such
+// as MNIST's, and arrays in HDF5 files.
 //
 // Every collection is a [Source]: a length, a name for each image, and pixels on demand. A source that knows classes is
 // [Labelled] too. Another kind of collection is a type with these three methods.
