@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"lejepa":              {"sigreg", "torch", "torch/nn"},
 	"vision":              {"torch", "torch/nn", "torch/weights", "torch/weights/layout", "vision/images", "vision/views"},
 	"vision/images":       {"vision/images/..."},
-	"vision/images/...":   {"vision/images/chroma", "vision/images/lossless", "vision/images/raster"},
+	"vision/images/...":   {"vision/images/chroma", "vision/images/j2k", "vision/images/lossless", "vision/images/raster"},
 	"vision/views":        {"vision/images"},
 	"eval":                {"torch", "torch/nn", "torch/optim", "vision", "vision/images", "vision/views"},
 	"train":               {"eval", "lejepa", "sigreg", "sigreg/univariate", "torch", "torch/nn", "torch/optim", "torch/weights", "train/...", "vision", "vision/images", "vision/views"},

@@ -82,7 +82,7 @@ const headLen = 512
 var formats = []format{
 	{"JPEG", []string{".jpg", ".jpeg", ".jpe", ".jfif"}, magic("\xff\xd8\xff"), nil, decodeJPEG},
 	{"PNG", []string{".png"}, magic("\x89PNG\r\n\x1a\n"), nil, decodePNG},
-	scientific("DICOM", []string{".dcm", ".dicom"}, dicom.Match, dicom.Config, func(data []byte, frame int, o Options) (*raster.Raster, error) {
+	scientific("DICOM", []string{".dcm", ".dicom", ".ima"}, dicom.Match, dicom.Config, func(data []byte, frame int, o Options) (*raster.Raster, error) {
 		return dicom.Decode(data, frame, dicom.Options{MaxPixels: o.MaxPixels, Window: o.Stretch.window()})
 	}),
 	scientific("TIFF", []string{".tif", ".tiff"}, tiff.Match, tiff.Config, plainDecode(tiff.Decode)),

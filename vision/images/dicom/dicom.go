@@ -5,7 +5,7 @@
 // of MONOCHROME1: Low is above High. Overlays are not drawn.
 //
 // Transfer syntaxes: implicit and explicit little endian, explicit big endian, deflated, RLE, JPEG baseline and extended of 8 bits,
-// JPEG lossless, JPEG-LS. Others are refused by name.
+// JPEG lossless, JPEG-LS, JPEG 2000. Others are refused by name.
 //
 // (github.com/suyashkumar/dicom panics on a valid file of pydicom's, explicit_VR-UN, and leaves deflated files and all
 // compressed pixels but JPEG's to the caller; no more than thirty elements are of use here.)

@@ -211,7 +211,7 @@ func parse(data []byte) (d dataset, syntax string, err error) {
 
 // reader takes elements from a file.
 type reader struct {
-	data     []byte
+	data     []byte // up to the end of what is being read
 	at       int
 	order    binary.ByteOrder
 	explicit bool
@@ -242,7 +242,7 @@ func (r *reader) dataset(end, depth int) (dataset, error) {
 		case 0x0028, 0x5200, 0x7fe0:
 			d.elements[t] = e
 		}
-		if t == tagPixels || t == tagFloatPixels || t == tagDoublePixels {
+		if depth == 0 && (t == tagPixels || t == tagFloatPixels || t == tagDoublePixels) { // and not an icon's
 			break
 		}
 	}
@@ -280,7 +280,7 @@ func (r *reader) element(depth int) (t tag, e element, err error) {
 	case t == tagPixels && length == undefined:
 		e.fragments, err = r.fragments()
 		return t, e, err
-	case length == undefined || e.vr == "SQ" || e.vr == "" && sequence(t):
+	case length == undefined || e.vr == "SQ" || (e.vr == "" || e.vr == "UN") && sequence(t):
 		if e.vr == "UN" { // its elements are implicit, whatever the file's are
 			explicit, order := r.explicit, r.order
 			r.explicit, r.order = false, binary.LittleEndian
@@ -295,7 +295,10 @@ func (r *reader) element(depth int) (t tag, e element, err error) {
 		}
 		end := r.at + int(length)
 		if sequence(t) {
+			whole := r.data
+			r.data = whole[:end]
 			e.items, err = r.items(end, depth+1)
+			r.data = whole
 		}
 		r.at = end
 		return t, e, err
@@ -333,19 +336,20 @@ func (r *reader) items(end, depth int) (items []dataset, err error) {
 		case t != tagItem:
 			return nil, fmt.Errorf("element %v at byte %d of a sequence: expected an item", t, r.at-8)
 		}
-		stop := len(r.data)
+		whole := r.data
 		if length != undefined {
 			if int64(length) > int64(len(r.data)-r.at) {
-				return nil, fmt.Errorf("item of %d bytes at byte %d: the file ends before", length, r.at)
+				return nil, fmt.Errorf("item of %d bytes at byte %d: the file or its sequence ends before", length, r.at)
 			}
-			stop = r.at + int(length)
+			r.data = whole[:r.at+int(length)]
 		}
-		d, err := r.dataset(stop, depth)
+		d, err := r.dataset(len(r.data), depth)
+		if length != undefined {
+			r.at = len(r.data)
+		}
+		r.data = whole
 		if err != nil {
 			return nil, err
-		}
-		if length != undefined {
-			r.at = stop
 		}
 		items = append(items, d)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gojepa/gojepa/vision/images/chroma"
+	"github.com/gojepa/gojepa/vision/images/j2k"
 	"github.com/gojepa/gojepa/vision/images/lossless"
 	"github.com/gojepa/gojepa/vision/images/raster"
 )
@@ -30,8 +31,8 @@ var syntaxes = map[string]struct {
 	"1.2.840.10008.1.2.4.70":  {"JPEG lossless, selection value 1", integers(lossless.JPEG)},
 	"1.2.840.10008.1.2.4.80":  {"JPEG-LS lossless", integers(lossless.LS)},
 	"1.2.840.10008.1.2.4.81":  {"JPEG-LS near-lossless", integers(lossless.LS)},
-	"1.2.840.10008.1.2.4.90":  {"JPEG 2000 lossless", nil},
-	"1.2.840.10008.1.2.4.91":  {"JPEG 2000", nil},
+	"1.2.840.10008.1.2.4.90":  {"JPEG 2000 lossless", (*picture).jpeg2000},
+	"1.2.840.10008.1.2.4.91":  {"JPEG 2000", (*picture).jpeg2000},
 	"1.2.840.10008.1.2.4.92":  {"JPEG 2000 multi-component lossless", nil},
 	"1.2.840.10008.1.2.4.93":  {"JPEG 2000 multi-component", nil},
 	"1.2.840.10008.1.2.4.94":  {"JPIP referenced", nil},
@@ -337,4 +338,25 @@ func integers(decode func([]byte, lossless.Size) (*lossless.Picture, error)) fun
 		p.toRGB(r)
 		return nil
 	}
+}
+
+// jpeg2000 decodes a codestream, which turns YBR into RGB itself where it has mixed colours.
+func (p *picture) jpeg2000(frame []byte, r *raster.Raster) error {
+	m, err := j2k.Decode(frame, j2k.Size{Width: p.Width, Height: p.Height, Components: p.samples})
+	if err != nil {
+		return err
+	}
+	if p.allocated < m.Bits {
+		return fmt.Errorf("it has samples of %d bits: expected no more than the %d that are allocated", m.Bits, p.allocated)
+	}
+	for c, samples := range m.Samples {
+		plane := r.Plane(c)
+		for i, v := range samples {
+			plane[i] = p.value(uint64(v))
+		}
+	}
+	if p.photometric == "YBR_FULL" {
+		p.toRGB(r)
+	}
+	return nil
 }

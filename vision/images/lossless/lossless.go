@@ -24,7 +24,6 @@ var errEnd = errors.New("the stream ends in its header")
 // frame is what the segments before a scan say.
 type frame struct {
 	Picture
-	marker   byte
 	ids      []byte // of components
 	restart  int    // units between restarts, or 0
 	huffman  [4]*huffman

@@ -23,8 +23,11 @@ import (
 	"github.com/gojepa/gojepa/vision/images/raster"
 )
 
-// maxPages is the most directories that are read.
-const maxPages = 1 << 16
+// maxPages and maxTags are the most directories that are read, and the most tags of all of them together.
+const (
+	maxPages = 1 << 16
+	maxTags  = 1 << 20
+)
 
 // The tags that are read.
 const (
@@ -106,7 +109,7 @@ func pages(data []byte) ([]directory, error) {
 		next = f.order.Uint64(data[8:])
 	}
 	var images []directory
-	seen := map[uint64]bool{}
+	seen, tags := map[uint64]bool{}, 0
 	for i := 0; next != 0; i++ {
 		if seen[next] || i == maxPages {
 			return nil, fmt.Errorf("directory %d: directories run in a circle, or are more than %d", i, maxPages)
@@ -115,6 +118,9 @@ func pages(data []byte) ([]directory, error) {
 		d, after, err := f.directory(next)
 		if err != nil {
 			return nil, fmt.Errorf("directory %d: %w", i, err)
+		}
+		if tags += len(d); tags > maxTags {
+			return nil, fmt.Errorf("directory %d: more than %d tags", i, maxTags)
 		}
 		const reduced, mask, photometricMask = 1, 4, 4
 		if d.first(tagSubfile, 0)&(reduced|mask) == 0 && d.first(tagPhotometric, 0) != photometricMask {
@@ -141,8 +147,8 @@ func (f file) directory(offset uint64) (d directory, next uint64, err error) {
 		return nil, 0, err
 	}
 	n := f.number(b)
-	if n > uint64(len(f.data))/entry {
-		return nil, 0, fmt.Errorf("%d tags: more than the file can hold", n)
+	if n > math.MaxUint16 {
+		return nil, 0, fmt.Errorf("%d tags: more than are read", n)
 	}
 	b, err = f.at(offset+head, n*entry)
 	if err != nil {

@@ -1,0 +1,167 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/gojepa/gojepa/vision/images/hdf5"
+	"github.com/gojepa/gojepa/vision/images/raster"
+)
+
+// HDF5 is an array of images in an HDF5 file, and their labels if it has them. Images are read when they are asked for. It is made
+// by [OpenHDF5].
+type HDF5 struct {
+	file    *os.File
+	name    string
+	images  *hdf5.Dataset
+	layout  raster.Array
+	opts    Options
+	labels  []int32
+	classes []string
+}
+
+// maxClasses is the most classes that the labels of an array may have.
+const maxClasses = 1 << 20
+
+// OpenHDF5 opens a file's array of images: N×H×W, or N×H×W×C or N×C×H×W of up to 32 channels, the smaller one of both. If images
+// is "", the file must have one array of such a rank. labels names an array of N integers from 0, or is "" for none; the
+// classes are "0", "1", … up to the highest one.
+func OpenHDF5(path, images, labels string, o Options) (s *HDF5, err error) {
+	fail := func(err error) (*HDF5, error) { return nil, fmt.Errorf("HDF5 file %s: %w", path, err) }
+	if err := o.Validate(); err != nil {
+		return fail(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("HDF5 file: %w", err) // which names the file
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return fail(err)
+	}
+	h, err := hdf5.Open(f, info.Size())
+	if err != nil {
+		return fail(err)
+	}
+	s = &HDF5{file: f, name: filepath.Base(path), opts: o}
+	if s.images, err = imagesOf(h, images); err != nil {
+		return fail(err)
+	}
+	if s.layout, err = raster.Arrange(s.images.Shape[1:]); err != nil {
+		return fail(fmt.Errorf("dataset %q: images of %w", s.images.Name, err))
+	}
+	if err := s.layout.Check(o.MaxPixels); err != nil {
+		return fail(fmt.Errorf("dataset %q: images of %w", s.images.Name, err))
+	}
+	if labels != "" {
+		if err := s.readLabels(h, labels); err != nil {
+			return fail(err)
+		}
+	}
+	return s, nil
+}
+
+// imagesOf is the dataset of a name, or the only one that has images.
+func imagesOf(h *hdf5.File, name string) (*hdf5.Dataset, error) {
+	if name != "" {
+		d, err := h.Dataset(name)
+		if err == nil && len(d.Shape) != 3 && len(d.Shape) != 4 {
+			err = fmt.Errorf("dataset %q has a shape of %v: expected [images height width] and one of channels", name, d.Shape)
+		}
+		return d, err
+	}
+	var found *hdf5.Dataset
+	for _, n := range h.Datasets() {
+		d, err := h.Dataset(n)
+		if err != nil || len(d.Shape) != 3 && len(d.Shape) != 4 { // what is no array of images need not be readable
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("datasets %q and %q could be the images: name one", found.Name, d.Name)
+		}
+		found = d
+	}
+	if found == nil {
+		return nil, fmt.Errorf("none of the datasets %q is an array of images", h.Datasets())
+	}
+	return found, nil
+}
+
+func (s *HDF5) readLabels(h *hdf5.File, name string) error {
+	d, err := h.Dataset(name)
+	if err != nil {
+		return err
+	}
+	if len(d.Shape) != 1 || d.Shape[0] != s.Len() || d.Type.Kind == raster.Float {
+		return fmt.Errorf("dataset %q has a shape of %v, and %v: expected %d integers", name, d.Shape, d.Type, s.Len())
+	}
+	b, v, top := make([]byte, d.RowSize()), make([]float32, 1), -1
+	for i := range s.Len() {
+		if err := d.Row(b, i); err != nil {
+			return err
+		}
+		d.Type.Numbers(v, b, len(b), d.Order)
+		if v[0] < 0 || v[0] >= maxClasses {
+			return fmt.Errorf("dataset %q: label %d is %g, expected an integer from 0 to %d", name, i, v[0], maxClasses-1)
+		}
+		s.labels = append(s.labels, int32(v[0]))
+		top = max(top, int(v[0]))
+	}
+	for c := range top + 1 {
+		s.classes = append(s.classes, strconv.Itoa(c))
+	}
+	return nil
+}
+
+// Close closes the file.
+func (s *HDF5) Close() error { return s.file.Close() }
+
+// Len is the number of images.
+func (s *HDF5) Len() int { return s.images.Shape[0] }
+
+// Name is the file's name, the array's, and the position in it.
+func (s *HDF5) Name(i int) string { return s.name + ":" + s.images.Name + "[" + strconv.Itoa(i) + "]" }
+
+// Image reads image i.
+func (s *HDF5) Image(ctx context.Context, i int) (*Image, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b := make([]byte, s.images.RowSize())
+	err := s.images.Row(b, i)
+	if err == nil && len(b) == 0 {
+		err = errors.New("it has no pixels")
+	}
+	var m *Image
+	if err == nil {
+		r := s.layout.Read(b, s.images.Type, s.images.Order, false, 0)
+		if s.images.Boolean {
+			r.High = 1
+		}
+		m, err = scale(r, s.opts, "HDF5")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name(i), err)
+	}
+	return m, nil
+}
+
+// Label is the label of image i, if labels were named.
+func (s *HDF5) Label(i int) (int, bool) {
+	if s.labels == nil {
+		return 0, false
+	}
+	return int(s.labels[i]), true
+}
+
+// Classes are "0", "1", … up to the highest label.
+func (s *HDF5) Classes() []string { return s.classes }
