@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -33,6 +34,12 @@ func command(line []string, stdout, stderr io.Writer) int {
 	if wantsDemo(line) {
 		cfg = demo()
 	}
+	preset := func() {
+		if name, given := valueOf(line, "views", "views.preset"); given {
+			cfg.Views = config.PresetViews(name)
+		}
+	}
+	preset()
 	cmd := cli.Command{
 		Name:     "train",
 		Synopsis: "pretrains an image encoder on images without labels, by LeJEPA.",
@@ -44,7 +51,11 @@ report to look at. Ctrl-C saves the run; the same command goes on with it.`,
 			{For: "a ViT on small grey images, with the folders' names for evaluation", Line: "train --data xrays --labels --model vit_small_patch16_224 --image-size 128 --patch-size 8"},
 			{For: "what a finished run was made with, changed", Line: "train --config runs/photos/config.yaml --lambda 0.05 --out runs/photos-2"},
 		},
-		File:     func(path string) error { return cfg.Read(path) },
+		File: func(path string) error {
+			err := cfg.Read(path)
+			preset() // which wins over the file, and other flags over it
+			return err
+		},
 		FileFlag: "config",
 		Check:    func() error { return cfg.Validate() },
 	}
@@ -66,6 +77,23 @@ func wantsDemo(line []string) bool {
 		}
 	}
 	return false
+}
+
+// valueOf looks for the value of a flag, by any of its names, in a command line that is not parsed yet: the last one counts.
+func valueOf(line []string, names ...string) (value string, given bool) {
+	for i, arg := range line {
+		name, after, joined := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if !strings.HasPrefix(arg, "-") || !slices.Contains(names, name) {
+			continue
+		}
+		switch {
+		case joined:
+			value, given = after, true
+		case i+1 < len(line):
+			value, given = line[i+1], true
+		}
+	}
+	return value, given
 }
 
 // run trains, with progress on stderr and what came of it on stdout.

@@ -44,14 +44,10 @@ func MeanStd(ctx context.Context, src Source, seed uint64, n int) (mean, std []f
 			return nil, nil, fmt.Errorf("mean and std: %s has %d channels, others %d", src.Name(i), m.Channels, len(sum))
 		}
 		for c := range m.Channels {
-			var s, q uint64
-			for _, v := range m.Plane(c) {
-				s += uint64(v)
-				q += uint64(v) * uint64(v)
-			}
+			s, q := moments(m, c)
 			size := float64(m.Height * m.Width)
-			sum[c] += float64(s) / size / 255
-			square[c] += float64(q) / size / (255 * 255)
+			sum[c] += s / size
+			square[c] += q / size
 		}
 		count++
 	}
@@ -67,6 +63,23 @@ func MeanStd(ctx context.Context, src Source, seed uint64, n int) (mean, std []f
 		}
 	}
 	return mean, std, nil
+}
+
+// moments are the sum of channel c's samples, scaled to [0, 1], and of their squares.
+func moments(m *Image, c int) (sum, square float64) {
+	if m.Deep() {
+		for _, v := range m.FloatPlane(c) {
+			sum += float64(v)
+			square += float64(float64(v) * float64(v))
+		}
+		return sum, square
+	}
+	var s, q uint64
+	for _, v := range m.Plane(c) {
+		s += uint64(v)
+		q += uint64(v) * uint64(v)
+	}
+	return float64(s) / 255, float64(q) / (255 * 255)
 }
 
 // sample draws min(n, size) different indices below size: the first steps of a Fisher–Yates shuffle that keeps only what it moved.
