@@ -17,6 +17,7 @@ import (
 type ExtractOptions struct {
 	Size      int       // images are resized by their shorter side and cropped to a square of so many pixels
 	Channels  int       // of the images
+	Deep      bool      // some images are of floats; those of 8 bits are then made floats too
 	Mean, Std []float64 // of each channel, of samples in [0, 1]; empty: vision.DefaultMeanStd
 	BF16      bool      // matrix products in bfloat16
 	BatchSize int
@@ -46,7 +47,7 @@ type Encoder interface {
 }
 
 // Extract embeds all images of a source by an encoder in inference mode, each once and whole, with samples normalised to
-// (x/255 - Mean) / Std. Labels are the source's where it has classes, -1 for an image without one. The encoder is on th.
+// (x - Mean) / Std, x being in [0, 1]. Labels are the source's where it has classes, -1 for an image without one. The encoder is on th.
 func Extract(ctx context.Context, th *torch.Thread, encoder Encoder, src images.Source, o ExtractOptions) (Extracted, error) {
 	if len(o.Mean) == 0 && len(o.Std) == 0 {
 		o.Mean, o.Std = vision.DefaultMeanStd(o.Channels)
@@ -62,9 +63,8 @@ func Extract(ctx context.Context, th *torch.Thread, encoder Encoder, src images.
 	c := newCollector(src, int(encoder.Dim()))
 	err := o.each(ctx, src, c, func(g *views.Group, rows int) (y []float32, err error) {
 		err = th.Do(ctx, func(s *torch.Scope) {
-			pixels := s.FromUint8(g.Pix, int64(rows), int64(g.Channels), int64(g.Size), int64(g.Size))
 			s.NoGrad(func() {
-				x := vision.Normalise(s, pixels, o.Mean, o.Std)
+				x := vision.Normalise(s, g, rows, o.Mean, o.Std).Select(0, 0)
 				s.Autocast(dtype, func() { y = encoder.Forward(s, x, nn.Pass{}).Float32s() })
 			})
 		})
@@ -78,13 +78,13 @@ func Extract(ctx context.Context, th *torch.Thread, encoder Encoder, src images.
 
 // Pixels are what to compare an encoder with: the samples of the images themselves, prepared as for one of that size and
 // number of channels, in [0, 1]. Images that cannot be read are left out, however many.
-func Pixels(ctx context.Context, src images.Source, size, channels int) (Extracted, error) {
+func Pixels(ctx context.Context, src images.Source, size int, k views.Kind) (Extracted, error) {
 	o := DefaultExtract()
-	o.Size, o.Channels, o.MaxBroken = size, channels, 1
-	c := newCollector(src, channels*size*size)
+	o.Size, o.Channels, o.Deep, o.MaxBroken = size, k.Channels, k.Deep, 1
+	c := newCollector(src, k.Channels*size*size)
 	var x []float32
 	err := o.each(ctx, src, c, func(g *views.Group, _ int) ([]float32, error) {
-		x = x[:0]
+		x = append(x[:0], g.Float...)
 		for _, v := range g.Pix {
 			x = append(x, float32(v)/255)
 		}
@@ -99,7 +99,7 @@ func Pixels(ctx context.Context, src images.Source, size, channels int) (Extract
 // each prepares the images of a source, in batches and in order, and collects what f makes of each batch.
 func (o ExtractOptions) each(ctx context.Context, src images.Source, c *collector,
 	f func(g *views.Group, rows int) ([]float32, error)) error {
-	t, err := views.NewCenterCrop(o.Size, o.Size, o.Channels, views.Bilinear)
+	t, err := views.NewCenterCrop(o.Size, o.Size, views.Kind{Channels: o.Channels, Deep: o.Deep}, views.Bilinear)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/gojepa/gojepa/torch/nn"
 	"github.com/gojepa/gojepa/torch/torchtest"
 	"github.com/gojepa/gojepa/vision/images"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 // plain are images of one colour: image i has samples 10·i. Every seventh is broken if any are; labels are 0, 1, none, …
@@ -108,7 +109,7 @@ func TestExtractWithoutLabels(t *testing.T) {
 }
 
 func TestPixels(t *testing.T) {
-	f, err := eval.Pixels(ctx, plain{n: 5, channels: 1, broken: true, classes: []string{"a", "b"}}, 2, 1)
+	f, err := eval.Pixels(ctx, plain{n: 5, channels: 1, broken: true, classes: []string{"a", "b"}}, 2, views.Kind{Channels: 1})
 	require.NoError(t, err)
 	assert.Equal(t, 4, f.D)
 	assert.Equal(t, []int{0, 1, 2, 4}, f.Samples)
@@ -132,13 +133,13 @@ func TestExtractErrors(t *testing.T) {
 	_, err = eval.Extract(ctx, th, &average{}, plain{n: 2, channels: 2}, o)
 	assert.EqualError(t, err, "eval: mean of 1 and standard deviation of 1 channels: expected 2, as the images have")
 
-	_, err = eval.Pixels(ctx, plain{n: 2, channels: 3}, 2, 1)
+	_, err = eval.Pixels(ctx, plain{n: 2, channels: 3}, 2, views.Kind{Channels: 1})
 	assert.EqualError(t, err, "eval: none of 2 images could be read, the last being plain 1: image has 3 channels, expected 1")
-	_, err = eval.Pixels(ctx, plain{n: 2, channels: 3}, 0, 3)
+	_, err = eval.Pixels(ctx, plain{n: 2, channels: 3}, 0, views.Kind{Channels: 3})
 	assert.ErrorContains(t, err, "eval: pixels: centre crop: size: 0")
 
 	done, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err = eval.Pixels(done, plain{n: 2, channels: 1}, 2, 1)
+	_, err = eval.Pixels(done, plain{n: 2, channels: 1}, 2, views.Kind{Channels: 1})
 	assert.ErrorIs(t, err, context.Canceled)
 }

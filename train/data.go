@@ -13,6 +13,7 @@ import (
 type data struct {
 	name     string // for people
 	channels int
+	deep     bool            // some are of floats: views of all are then floats
 	samples  []*images.Image // a few of train, to learn size and colour from, until facts are known
 	train    images.Source
 	test     images.Source // nil: part of train is held out for evaluation
@@ -176,6 +177,11 @@ func (s subset) Len() int { return len(s.index) }
 // Image decodes an image.
 func (s subset) Image(ctx context.Context, i int) (*images.Image, error) {
 	return s.Source.Image(ctx, s.index[i])
+}
+
+// ImageInto decodes an image, into buf if the whole source can.
+func (s subset) ImageInto(ctx context.Context, i int, buf *images.Buffer) (*images.Image, error) {
+	return images.Read(ctx, s.Source, s.index[i], buf)
 }
 
 // Name is an image's name in the whole source.

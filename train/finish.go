@@ -22,6 +22,7 @@ import (
 	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 // finish writes what a run is for: weights, accuracies where there are labels, and the report.
@@ -87,7 +88,7 @@ func (r *run) metadata() map[string]string {
 func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.Encoder) (eval.Extracted, error) {
 	o := eval.DefaultExtract()
 	o.Size, o.Channels, o.Mean, o.Std = r.cfg.Encoder.ImageSize.Or(0), r.data.channels, r.mean, r.std
-	o.BF16 = r.bf16
+	o.BF16, o.Deep = r.bf16, r.data.deep
 	o.Workers = r.cfg.Workers.Or(o.Workers)
 	o.MaxBroken = 1 // training has judged them
 	f, err := eval.Extract(ctx, r.th, encoder, src, o)
@@ -124,7 +125,7 @@ func (r *run) evaluate(ctx context.Context) (map[string]float64, error) {
 // baselines adds what raw pixels and the encoder before training come to.
 func (r *run) baselines(ctx context.Context, train, test images.Source, values map[string]float64) error {
 	more, err := r.measure(ctx, train, test, "pixels_", func(src images.Source) (eval.Extracted, error) {
-		return eval.Pixels(ctx, src, r.cfg.Encoder.ImageSize.Or(0), r.data.channels)
+		return eval.Pixels(ctx, src, r.cfg.Encoder.ImageSize.Or(0), views.Kind{Channels: r.data.channels, Deep: r.data.deep})
 	})
 	if err != nil {
 		return err
@@ -359,12 +360,18 @@ func (r *run) picture(ctx context.Context, src subset, i int, similarity float64
 // shown turns planar samples into something to look at: RGB if there are three channels, otherwise the first as grey.
 func shown(m *images.Image) image.Image {
 	out := image.NewRGBA(image.Rect(0, 0, m.Width, m.Height))
-	r, g, b := m.Plane(0), m.Plane(0), m.Plane(0)
-	if m.Channels == 3 {
-		g, b = m.Plane(1), m.Plane(2)
+	sample := func(c, i int) uint8 {
+		if m.Deep() {
+			return uint8(255*min(max(m.FloatPlane(c)[i], 0), 1) + 0.5)
+		}
+		return m.Plane(c)[i]
 	}
-	for i := range r {
-		out.SetRGBA(i%m.Width, i/m.Width, color.RGBA{R: r[i], G: g[i], B: b[i], A: 255})
+	colours := [3]int{}
+	if m.Channels == 3 {
+		colours = [3]int{0, 1, 2}
+	}
+	for i := range m.Height * m.Width {
+		out.SetRGBA(i%m.Width, i/m.Width, color.RGBA{R: sample(colours[0], i), G: sample(colours[1], i), B: sample(colours[2], i), A: 255})
 	}
 	return out
 }

@@ -112,6 +112,7 @@ func (r *run) train(ctx context.Context) (err error) {
 	}
 	defer loader.Close()
 	images := 0
+	var spent, waited time.Duration // since the first batch, which nothing could be done before
 	saved := time.Now()
 	r.evaluated = saved
 	for r.at.Step < r.steps {
@@ -120,6 +121,7 @@ func (r *run) train(ctx context.Context) (err error) {
 		if err != nil {
 			return r.stop(ctx, err)
 		}
+		wait := time.Since(began)
 		f, err := r.step(ctx, r.at.Step, batch)
 		if err != nil {
 			return r.stop(ctx, err)
@@ -127,12 +129,15 @@ func (r *run) train(ctx context.Context) (err error) {
 		took := time.Since(began)
 		r.at.Step++
 		r.at.Elapsed += took
+		if images > 0 {
+			spent, waited = spent+took, waited+wait
+		}
 		images += batch.Rows()
 		bar.Set(r.at.Step, images, fmt.Sprintf("loss %.4f", f.Loss), fmt.Sprintf("prediction %.4f", f.Prediction),
-			fmt.Sprintf("SIGReg %.3g (Gaussian %.3g)", f.SIGReg, r.expected))
+			fmt.Sprintf("SIGReg %.3g (Gaussian %.3g)", f.SIGReg, r.expected), fmt.Sprintf("waiting for data %.1f %%", 100*share(waited, spent)))
 		err = r.log.Step(runlog.Step{
 			Step: r.at.Step, Epoch: r.epoch(), Loss: f.Loss, Prediction: f.Prediction, SIGReg: f.SIGReg, SIGRegSE: f.SIGRegSE, SIGRegExpected: r.expected,
-			LR: f.lr, GradNorm: f.gradNorm, ImagesPerS: float64(batch.Rows()) / took.Seconds(), Seconds: r.at.Elapsed.Seconds(),
+			LR: f.lr, GradNorm: f.gradNorm, ImagesPerS: float64(batch.Rows()) / took.Seconds(), WaitShare: share(wait, took), Seconds: r.at.Elapsed.Seconds(),
 		})
 		if err != nil {
 			return err
@@ -153,6 +158,14 @@ func (r *run) train(ctx context.Context) (err error) {
 		}
 	}
 	return r.checkpoint()
+}
+
+// share is a part of a time, 0 if there was none.
+func share(part, whole time.Duration) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return part.Seconds() / whole.Seconds()
 }
 
 // stop ends a run early. If that is because its context ended, the run is saved first. A run that diverged keeps its

@@ -409,7 +409,7 @@ func TestOutThatCannotBe(t *testing.T) {
 func TestLearning(t *testing.T) {
 	// Stripes that lie and stripes that stand: predicting one crop from another needs no more than the direction.
 	c := small(t)
-	c.Views.Flip, c.Views.Solarize.P, c.Views.Jitter.P = 0.5, 0, 0
+	c.Views.Flip, c.Views.Solarize.P, c.Views.Jitter.P = 0.5, config.Of(0.0), 0
 	c.Schedule.BatchSize, c.Schedule.Steps = config.Of(32), config.Of(60)
 	c.Optim.LR = 5e-3
 	c.Loss.Lambda = 0.05

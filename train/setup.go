@@ -23,6 +23,7 @@ import (
 	"github.com/gojepa/gojepa/train/progress"
 	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision"
+	"github.com/gojepa/gojepa/vision/images"
 	"github.com/gojepa/gojepa/vision/views"
 )
 
@@ -104,6 +105,7 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	if err != nil {
 		return nil, err
 	}
+	r.data.deep = slices.ContainsFunc(r.data.samples, (*images.Image).Deep)
 	r.data.samples = nil // they may be large
 	facts.GPU = device.IsCUDA()
 	facts.BF16 = device.IsCUDA() || cpu.X86.HasAVX512BF16
@@ -202,7 +204,7 @@ func (r *run) views() error {
 	r.mean, r.std = v.Mean, v.Std
 	r.transform = r.options.transform
 	if r.transform == nil {
-		t, err := views.New(v, r.data.channels, r.cfg.Seed)
+		t, err := views.New(v, views.Kind{Channels: r.data.channels, Deep: r.data.deep}, r.cfg.Seed)
 		if err != nil {
 			return err
 		}
@@ -353,6 +355,13 @@ func (r *run) announce() {
 	r.printf("%s, %.1f M parameters, %s on %s; batch %d, %d steps (%.1f epochs)\n", r.encoderName(),
 		float64(r.model.Encoder.Params().Count())/1e6, c.Precision, r.th.Device(), c.Schedule.BatchSize.Or(0), r.steps,
 		float64(r.steps)/float64(c.StepsPerEpoch(r.data.train.Len())))
+	if p, err := views.Preset(c.Views.Preset); err == nil && r.options.transform == nil && len(c.Views.Steps) == 0 {
+		kind := views.Kind{Channels: r.data.channels, Deep: r.data.deep}
+		p.Mean, p.Std = nil, nil
+		if err := p.Suits(kind); err != nil {
+			r.printf("left out of the views' recipe, %s:\n%v\n", c.Views.Preset, err)
+		}
+	}
 	if r.at.Step > 0 {
 		r.printf("going on with the run in %s after step %d\n", c.Out, r.at.Step)
 	}

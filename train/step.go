@@ -97,9 +97,7 @@ func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) torch.Tenso
 	return s.Child(func(s *torch.Scope) (z torch.Tensor) {
 		crops := make([]torch.Tensor, len(b.Groups))
 		for i, g := range b.Groups {
-			size := int64(g.Size)
-			pixels := s.FromUint8(g.Pix, int64(g.Views), int64(b.Rows()), int64(g.Channels), size, size)
-			crops[i] = vision.Normalise(s, pixels, t.mean, t.std)
+			crops[i] = vision.Normalise(s, &g, b.Rows(), t.mean, t.std)
 		}
 		if !t.bf16 {
 			return t.model.Forward(s, crops, p)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/nn"
@@ -22,7 +23,8 @@ func (m *Model) Embed(ctx context.Context, imgs []*images.Image) ([][]float32, e
 	if len(imgs) == 0 {
 		return nil, nil
 	}
-	t, err := views.NewCenterCrop(m.Size, m.Size, len(m.Mean), views.Bilinear)
+	kind := views.Kind{Channels: len(m.Mean), Deep: slices.ContainsFunc(imgs, func(m *images.Image) bool { return m != nil && m.Deep() })}
+	t, err := views.NewCenterCrop(m.Size, m.Size, kind, views.Bilinear)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +46,7 @@ func (m *Model) Embed(ctx context.Context, imgs []*images.Image) ([][]float32, e
 		}
 		g := b.Groups[0]
 		rows, err := m.run(ctx, func(s *torch.Scope) torch.Tensor {
-			size := int64(g.Size)
-			return Normalise(s, s.FromUint8(g.Pix, int64(b.Rows()), int64(g.Channels), size, size), m.Mean, m.Std)
+			return Normalise(s, &g, b.Rows(), m.Mean, m.Std).Select(0, 0)
 		})
 		if err != nil {
 			return nil, err

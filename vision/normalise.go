@@ -4,22 +4,30 @@ import (
 	"fmt"
 
 	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
-// Normalise turns bytes [..., C, H, W] into what encoders take: (x/255 − mean)/std in float32, with a mean and a standard
-// deviation for each channel, of samples in [0, 1]. No gradient. It panics unless both are C long.
-func Normalise(s *torch.Scope, pixels torch.Tensor, mean, std []float64) torch.Tensor {
-	c := pixels.Size(-3)
+// Normalise copies a group of views of so many rows to the scope's device and makes of it what encoders take: (x − mean)/std in
+// float32, x being in [0, 1], with a mean and a standard deviation for each channel. The result is [Views, Rows, Channels,
+// Size, Size]. No gradient. It panics unless both are as long as there are channels.
+func Normalise(s *torch.Scope, g *views.Group, rows int, mean, std []float64) torch.Tensor {
+	c := int64(g.Channels)
 	if int64(len(mean)) != c || int64(len(std)) != c {
-		panic(fmt.Sprintf("vision: mean of %d and standard deviation of %d channels for %v", len(mean), len(std), pixels))
+		panic(fmt.Sprintf("vision: mean of %d and standard deviation of %d channels for %d", len(mean), len(std), c))
 	}
-	return s.Child(func(s *torch.Scope) torch.Tensor {
+	return s.Child(func(s *torch.Scope) (x torch.Tensor) {
+		shape := []int64{int64(g.Views), int64(rows), c, int64(g.Size), int64(g.Size)}
+		white := 255.0
+		if g.Deep {
+			white, x = 1, s.FromFloat32(g.Float, shape...)
+		} else {
+			x = s.FromUint8(g.Pix, shape...).To(torch.Float32)
+		}
 		scale, shift := make([]float64, c), make([]float64, c)
 		for i := range scale {
-			scale[i] = 1 / (255 * std[i])
+			scale[i] = 1 / (white * std[i])
 			shift[i] = -mean[i] / std[i]
 		}
-		x := pixels.To(torch.Float32)
 		x.Mul_(s.FromFloat64(scale, c, 1, 1).To(torch.Float32))
 		x.Add_(s.FromFloat64(shift, c, 1, 1).To(torch.Float32))
 		return x

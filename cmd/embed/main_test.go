@@ -288,7 +288,7 @@ func TestBadInput(t *testing.T) {
 		"fp16":                                                 {"precision": "fp16"},
 		"--mean and --std: mean of 1":                          {"mean": "1", "std": "1"},
 		"there is no such folder":                              {"data": at("nowhere")},
-		"no image in it":                                  {"data": at("empty")},
+		"no image in it":                                       {"data": at("empty")},
 		"none of 1 images could be read":                       {"data": at("broken")},
 		"none.pt":                                              {"weights": at("none.pt")},
 		`unknown model "resnet"`:                               {"model": "resnet"},

@@ -11,6 +11,7 @@ import (
 	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 // options are the command's flags.
@@ -102,7 +103,7 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 	}}}
 	if o.Pixels {
 		kinds = append(kinds, kind{"pixels", func(ctx context.Context, s source) (eval.Extracted, error) {
-			return eval.Pixels(ctx, s, m.Size, len(m.Mean))
+			return eval.Pixels(ctx, s, m.Size, views.Kind{Channels: len(m.Mean)})
 		}})
 	}
 	for i, k := range kinds {

@@ -11,7 +11,7 @@ func demo() config.Config {
 	c.Encoder.DropPath = 0
 	c.Views.Global.Count, c.Views.Local.Count = 2, 0
 	c.Views.Global.Scale = [2]float64{0.35, 1}
-	c.Views.Flip, c.Views.Grayscale, c.Views.Solarize.P = 0, 0, 0 // a mirrored digit is another character
+	c.Views.Flip, c.Views.Solarize.P = 0, config.Of(0.0) // a mirrored digit is another character
 	c.Views.Blur.P = 0.2
 	c.Loss.Lambda, c.Loss.Slices = 0.05, 256
 	c.Projector = config.Projector{Hidden: []int{256, 256}, Dim: 32}

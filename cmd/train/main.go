@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -20,6 +21,7 @@ import (
 type extra struct {
 	Config    string `yaml:"config" flag:"config" arg:"FILE" help:"YAML file with any of these values; flags win over it"`
 	Demo      bool   `yaml:"demo" flag:"demo" help:"train a small ResNet on MNIST in about two minutes, and compare it with raw pixels and with itself untrained"`
+	Preview   string `yaml:"preview" flag:"preview" arg:"FILE" help:"write a picture (PNG) of some images and their views, and train nothing"`
 	Baselines bool   `yaml:"baselines" flag:"baselines" help:"evaluate raw pixels and the untrained encoder too, where there are labels"`
 }
 
@@ -33,6 +35,12 @@ func command(line []string, stdout, stderr io.Writer) int {
 	if wantsDemo(line) {
 		cfg = demo()
 	}
+	preset := func() {
+		if name, given := valueOf(line, "views", "views.preset"); given {
+			cfg.Views = config.PresetViews(name)
+		}
+	}
+	preset()
 	cmd := cli.Command{
 		Name:     "train",
 		Synopsis: "pretrains an image encoder on images without labels, by LeJEPA.",
@@ -42,9 +50,14 @@ report to look at. Ctrl-C saves the run; the same command goes on with it.`,
 		Examples: []cli.Example{
 			{For: "your own images", Line: "train --data photos --out runs/photos"},
 			{For: "a ViT on small grey images, with the folders' names for evaluation", Line: "train --data xrays --labels --model vit_small_patch16_224 --image-size 128 --patch-size 8"},
+			{For: "a look at the views of a recipe, without training", Line: "train --data tiles --views satellite --preview views.png"},
 			{For: "what a finished run was made with, changed", Line: "train --config runs/photos/config.yaml --lambda 0.05 --out runs/photos-2"},
 		},
-		File:     func(path string) error { return cfg.Read(path) },
+		File: func(path string) error {
+			err := cfg.Read(path)
+			preset() // which wins over the file, and other flags over it
+			return err
+		},
 		FileFlag: "config",
 		Check:    func() error { return cfg.Validate() },
 	}
@@ -68,8 +81,32 @@ func wantsDemo(line []string) bool {
 	return false
 }
 
+// valueOf looks for the value of a flag, by any of its names, in a command line that is not parsed yet: the last one counts.
+func valueOf(line []string, names ...string) (value string, given bool) {
+	for i, arg := range line {
+		name, after, joined := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if !strings.HasPrefix(arg, "-") || !slices.Contains(names, name) {
+			continue
+		}
+		switch {
+		case joined:
+			value, given = after, true
+		case i+1 < len(line):
+			value, given = line[i+1], true
+		}
+	}
+	return value, given
+}
+
 // run trains, with progress on stderr and what came of it on stdout.
 func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writer) error {
+	if x.Preview != "" {
+		if err := train.Preview(ctx, cfg, x.Preview); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(stdout, "views    %s\n", x.Preview)
+		return err
+	}
 	opts := []train.Option{train.WithOutput(stderr)}
 	if x.Demo || x.Baselines {
 		opts = append(opts, train.WithBaselines())

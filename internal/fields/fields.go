@@ -11,7 +11,8 @@
 //	group:"..."            the heading of a section: of a nested struct, or of a field beside them
 //
 // A field is a value if it is a bool, a number, a string, a time.Duration, a slice or array of those, or if it reads
-// and writes itself as text (encoding.TextUnmarshaler and TextMarshaler). Any other struct is a section.
+// and writes itself as text (encoding.TextUnmarshaler and TextMarshaler); as YAML too, if it is a yaml.Unmarshaler and
+// Marshaler. Any other struct is a section.
 package fields
 
 import (

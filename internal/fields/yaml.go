@@ -119,8 +119,22 @@ func (d *decoder) suggest(prefix, k string) string {
 	return fmt.Sprintf("; did you mean %s?", near)
 }
 
-// decode sets a value from a scalar, or from a sequence if it is a list or reads itself from text, perhaps as one.
+var (
+	nodeUnmarshaler = reflect.TypeFor[yaml.Unmarshaler]()
+	nodeMarshaler   = reflect.TypeFor[yaml.Marshaler]()
+)
+
+// decode sets a value from a scalar, or from a sequence if it is a list or reads itself from text, perhaps as one,
+// or from what a value that reads itself from YAML takes.
 func (f Field) decode(n *yaml.Node) error {
+	if reflect.PointerTo(f.value.Type()).Implements(nodeUnmarshaler) && n.Kind != yaml.ScalarNode {
+		made := reflect.New(f.value.Type())
+		if err := n.Decode(made.Interface()); err != nil {
+			return err
+		}
+		f.value.Set(made.Elem())
+		return nil
+	}
 	switch n.Kind {
 	case yaml.ScalarNode:
 		if n.Tag == "!!null" {
@@ -208,6 +222,13 @@ func comment(f Field) string {
 // itself with commas as a list.
 func (f Field) encode() *yaml.Node {
 	list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	if f.value.Type().Implements(nodeMarshaler) {
+		n := new(yaml.Node)
+		if err := n.Encode(f.value.Interface()); err == nil {
+			n.Style = yaml.FlowStyle
+			return n
+		}
+	}
 	switch t := f.value.Type(); {
 	case isList(t):
 		for i := range f.value.Len() {

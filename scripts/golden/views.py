@@ -154,3 +154,75 @@ save("vision/views/testdata/crops.json", [
     crops(20, 70, (0.3, 1.0), (3 / 4, 4 / 3)),  # often no crop fits
     crops(40, 40, (0.5, 0.5), (0.5, 1.5)),
 ])
+
+
+# Every augmentation alone, on floats, and on bytes those that are not above. Numbers are stored in 16 bits, as
+# (v + 1) · 20000.
+def numbers(t):
+    c, h, w = t.shape
+    values = ((t.double() + 1) * 20000).round()
+    assert values.min() >= 0 and values.max() < 65536
+    return {"c": c, "h": h, "w": w, "pix": base64.b64encode(values.numpy().astype("<u2").tobytes()).decode()}
+
+
+def deep(channels, height, width, seed):
+    """An image of floats in [0, 1] with both ends, all of them of the kind that is stored."""
+    fine = source(channels, height, width, seed).double() / 255
+    fine += torch.from_numpy(np.random.default_rng(seed).uniform(-0.002, 0.002, fine.shape))
+    return ((fine.clamp(0, 1) * 20000).round() / 20000).float()
+
+
+BYTES = {"rgb": source(3, 14, 14, 6), "five": source(5, 11, 11, 7)}
+FLOATS = {"rgb": deep(3, 14, 14, 8), "five": deep(5, 11, 11, 9), "wide": deep(3, 17, 25, 10)}
+alone = []
+
+
+def both(op, f, sources=("rgb", "five"), floats=FLOATS, bytes_=BYTES, **params):
+    for dtype, images in (("float", floats), ("uint8", bytes_)):
+        for name in sources if images is not None else ():
+            out = f(images[name])
+            alone.append({"op": op, "src": name, "type": dtype, "out": numbers(out) if dtype == "float" else pack(out), **params})
+
+
+def float_only(op, f, sources=("rgb", "five"), **params):
+    both(op, f, sources, bytes_=None, **params)
+
+
+for angle in (-170.0, -33.3, 7.5, 90.0, 121.0, 180.0):
+    for smooth, fill in ((False, 0.2), (True, 0.0), (True, 0.6)):
+        def turn(t):
+            mode = InterpolationMode.BILINEAR if smooth else InterpolationMode.NEAREST
+            return F.rotate(t, angle, interpolation=mode, fill=fill if t.is_floating_point() else 255 * fill)
+
+        if smooth or abs(angle) < 150:
+            both("rotate", turn, ("rgb",) if smooth else ("five",), x=angle, fill=fill, smooth=smooth)
+for quarters in range(4):
+    for mirror in (False, True):
+        both("turn", lambda t: F.horizontal_flip(t.rot90(quarters, (1, 2))) if mirror else t.rot90(quarters, (1, 2)), ("five",),
+             quarters=quarters, mirror=mirror)
+for mean, sigma in ((0.0, 0.05), (0.1, 0.4)):
+    draws = torch.from_numpy(np.random.default_rng(11).normal(size=3 * 14 * 14)).float()
+    draws = (draws * 1024).round() / 1024
+    real, torch.randn_like = torch.randn_like, lambda t, dtype=None: draws.reshape(t.shape)
+    both("noise", lambda t: F.gaussian_noise(t, mean, sigma), ("rgb",), x=sigma, mean=mean, normals=(draws * 1024).int().tolist())
+    torch.randn_like = real
+
+for kind in KINDS:
+    for rect, size in (([0, 0, 17, 25], 9), ([3, 2, 7, 8], 13), ([2, 4, 12, 12], 12)):
+        out = F.resized_crop(FLOATS["wide"], *rect, [size, size], interpolation=KINDS[kind], antialias=True)
+        alone.append({"op": "crop", "src": "wide", "type": "float", "kind": kind, "rect": rect, "size": size, "out": numbers(out)})
+float_only("flip", F.horizontal_flip, ("five",), flipH=True)
+float_only("flip", F.vertical_flip, ("five",), flipV=True)
+for f in (0.0, 0.6, 1.4):
+    float_only("brightness", lambda t: plane(t, lambda p: F.adjust_brightness(p, f)), x=f)
+    float_only("contrast", lambda t: plane(t, lambda p: F.adjust_contrast(p, f)), x=f)
+    float_only("saturation", lambda t: F.adjust_saturation(t, f), ("rgb",), x=f)
+for f in (-0.5, -0.1, 0.25):
+    float_only("hue", lambda t: F.adjust_hue(t, f), ("rgb",), x=f)
+float_only("grey", lambda t: F.rgb_to_grayscale(t, 3), ("rgb",))
+float_only("solarize", lambda t: F.solarize(t, 128 / 255), ("rgb",), x=128)
+for kernel, sigma in ((7, 0.5), (7, 2.0), (5, 1.0)):
+    float_only("blur", lambda t: F.gaussian_blur(t, [kernel, kernel], [sigma, sigma]), x=sigma, kernel=kernel)
+save("vision/views/testdata/alone.json", {
+    "floats": {k: numbers(v) for k, v in FLOATS.items()}, "bytes": {k: pack(v) for k, v in BYTES.items()}, "cases": alone,
+})

@@ -11,9 +11,10 @@ import (
 	"io"
 	"os"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/internal/fields"
-	"github.com/gojepa/gojepa/vision/views"
 )
 
 // Config is everything that determines a training run, but for what is passed to it in Go. Zeros are literal: a Lambda
@@ -111,7 +112,7 @@ func Default() Config {
 	return Config{
 		Data:            Data{MaxBroken: 0.01},
 		Encoder:         Encoder{Name: auto, Pool: auto, DropPath: 0.1},
-		Views:           OpenViews(views.Paper()),
+		Views:           PresetViews("paper"),
 		Loss:            Loss{Lambda: 0.02, Slices: 1024, Directions: "independent", ResampleEvery: 1, Test: "epps-pulley", Knots: 17, TMax: 3, Weight: "gaussian"},
 		Projector:       Projector{Hidden: []int{2048, 2048}, Dim: 16},
 		Optim:           Optim{LR: 5e-4, FinalLR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
@@ -143,7 +144,20 @@ func (c *Config) Read(path string) error {
 }
 
 // Decode is Read for text in memory; name says in errors where it is from.
-func (c *Config) Decode(text []byte, name string) error { return fields.DecodeYAML(text, name, c) }
+//
+// A preset of views replaces all of them, before the text's other values of views are set.
+func (c *Config) Decode(text []byte, name string) error {
+	var given struct {
+		Views struct {
+			Preset string `yaml:"preset"`
+		} `yaml:"views"`
+	}
+	// What is wrong with the text is for the real decoder to say.
+	if _ = yaml.Unmarshal(text, &given); given.Views.Preset != "" {
+		c.Views = PresetViews(given.Views.Preset)
+	}
+	return fields.DecodeYAML(text, name, c)
+}
 
 // Encode returns the configuration as YAML that Decode reads, with help as comments.
 func (c Config) Encode() ([]byte, error) { return fields.EncodeYAML(&c) }

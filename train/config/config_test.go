@@ -62,6 +62,7 @@ loss.resample_every: 0, expected 1 or more
 projector.dim: 0, expected 1 or more
 optim.eps: 0, expected a number above 0
 encoder.pool: "", expected auto, token or avg
+views.preset: "", expected paper, minimal, medical, satellite or astronomy
 loss.directions: "", expected independent or orthogonal
 loss.test: "", expected epps-pulley, anderson-darling, cramer-von-mises, watson, shapiro-wilk, vcreg, jarque-bera, moments, entropy or nll
 loss.weight: "", expected gaussian or uniform
@@ -190,7 +191,13 @@ func TestRoundTrip(t *testing.T) {
 data: {path: "a: b", test_path: "true", labels: true, max_broken: 0.25}
 encoder: {model: resnet18, init: a.pt, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, pool: avg, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true, num_classes: 512, drop_path: 0.125}
 views:
-  global: {count: 4, scale: [0.5, 0.6], ratio: [1, 2], interpolation: bicubic}
+  preset: minimal
+  dihedral: 0.3
+  rotation: {p: 0.2, degrees: 30, smooth: false, fill: 0.5}
+  noise: {p: 0.1, sigma: [0.1, 0.2]}
+  drop_channels: {p: 0.1, most: 2, fill: 0.5}
+  steps: [{flip: {p: 0.5}}, {noise: {p: 1, sigma: [0.1, 0.1]}}]
+  global: {count: 5, scale: [0.5, 0.6], ratio: [1, 2], interpolation: bicubic}
   local: {count: 1, size: 32, scale: [0.1, 0.2], ratio: [1, 2], interpolation: bicubic}
   flip: 0.1
   vertical_flip: 0.1

@@ -120,6 +120,7 @@ func TestDifferences(t *testing.T) {
 		"encoder.init": "b.pt", "out": "b", "checkpoint_every": "5", "eval_every": "1epoch", "optim.clip_norm": "1", "optim.betas": "0.5,0.5",
 		"projector.hidden": "1,2", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
 		"views.global.scale": "0.5,1", "views.global.ratio": "1,1", "views.global.interpolation": "bicubic",
+		"views.noise.sigma": "1,2", "views.steps": "[{flip: {p: 1}}]",
 		"views.local.scale": "0.5,1", "views.local.ratio": "1,1", "views.local.interpolation": "bicubic",
 	}
 	free := map[string]bool{

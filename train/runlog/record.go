@@ -25,6 +25,7 @@ type Step struct {
 	LR             float64 // learning rate of this step
 	GradNorm       float64 // L2 norm of all gradients, before clipping
 	ImagesPerS     float64 // images, not views, per second
+	WaitShare      float64 // share of the step's time that was spent waiting for its images, from 0 to 1
 	Seconds        float64 // training time since the run began, over all its sessions
 }
 
@@ -65,6 +66,7 @@ type stepLine struct {
 	LR             number `json:"lr"`
 	GradNorm       number `json:"grad_norm"`
 	ImagesPerS     number `json:"images_per_s"`
+	WaitShare      number `json:"wait_share"`
 	Seconds        number `json:"seconds"`
 }
 
@@ -85,7 +87,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	return json.Marshal(stepLine{
 		Step: s.Step, Epoch: number(s.Epoch), Loss: number(s.Loss), Prediction: number(s.Prediction),
 		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), SIGRegExpected: number(s.SIGRegExpected), LR: number(s.LR), GradNorm: number(s.GradNorm),
-		ImagesPerS: number(s.ImagesPerS), Seconds: number(s.Seconds),
+		ImagesPerS: number(s.ImagesPerS), WaitShare: number(s.WaitShare), Seconds: number(s.Seconds),
 	})
 }
 
@@ -94,7 +96,7 @@ func (s *Step) UnmarshalJSON(b []byte) error {
 	l := stepLine{
 		Step: s.Step, Epoch: number(s.Epoch), Loss: number(s.Loss), Prediction: number(s.Prediction),
 		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), SIGRegExpected: number(s.SIGRegExpected), LR: number(s.LR), GradNorm: number(s.GradNorm),
-		ImagesPerS: number(s.ImagesPerS), Seconds: number(s.Seconds),
+		ImagesPerS: number(s.ImagesPerS), WaitShare: number(s.WaitShare), Seconds: number(s.Seconds),
 	}
 	if err := json.Unmarshal(b, &l); err != nil {
 		return err
@@ -102,7 +104,7 @@ func (s *Step) UnmarshalJSON(b []byte) error {
 	*s = Step{
 		Step: l.Step, Epoch: float64(l.Epoch), Loss: float64(l.Loss), Prediction: float64(l.Prediction),
 		SIGReg: float64(l.SIGReg), SIGRegSE: float64(l.SIGRegSE), SIGRegExpected: float64(l.SIGRegExpected), LR: float64(l.LR), GradNorm: float64(l.GradNorm),
-		ImagesPerS: float64(l.ImagesPerS), Seconds: float64(l.Seconds),
+		ImagesPerS: float64(l.ImagesPerS), WaitShare: float64(l.WaitShare), Seconds: float64(l.Seconds),
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 func step(n int) Step {
 	return Step{
 		Step: n, Epoch: float64(n) / 10, Loss: 0.5, Prediction: 0.25, SIGReg: 1.25, SIGRegSE: 0.01, SIGRegExpected: 1.0525,
-		LR: 5e-4, GradNorm: 1.5, ImagesPerS: 321.5, Seconds: float64(n),
+		LR: 5e-4, GradNorm: 1.5, ImagesPerS: 321.5, WaitShare: 0.01, Seconds: float64(n),
 	}
 }
 
@@ -44,7 +44,7 @@ func TestLineFormat(t *testing.T) {
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, `{"step":1,"epoch":0.1,"loss":0.5,"prediction":0.25,"sigreg":1.25,"sigreg_se":0.01,"sigreg_expected":1.0525,"lr":0.0005,`+
-		`"grad_norm":1.5,"images_per_s":321.5,"seconds":1}
+		`"grad_norm":1.5,"images_per_s":321.5,"wait_share":0.01,"seconds":1}
 {"step":1,"epoch":0.1,"eval":{"knn":0.95,"linear":0.97}}
 `, string(got))
 }

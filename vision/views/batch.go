@@ -27,13 +27,19 @@ type Layout struct {
 	Channels int  // of each view
 	Size     int  // side of each view in pixels
 	Global   bool // whether the views' mean is what all views predict
+	Deep     bool // whether samples are floats
 }
 
-// Group is the memory for a batch's views of one size: Pix is [Views][Rows][Channels][Size][Size], bytes.
+// Group is the memory for a batch's views of one size, [Views][Rows][Channels][Size][Size]: Float if the layout is deep, 0 being
+// black and 1 white, otherwise Pix. The other is nil.
 type Group struct {
 	Layout
-	Pix []uint8
+	Pix   []uint8
+	Float []float32
 }
+
+// samples is the number of a view's samples.
+func (l Layout) samples() int { return l.Channels * l.Size * l.Size }
 
 // Batch holds the views of some images, and which images they are.
 type Batch struct {
@@ -51,7 +57,13 @@ type Batch struct {
 func NewBatch(rows int, layout []Layout) *Batch {
 	b := &Batch{Samples: make([]int, rows), Labels: make([]int, rows)}
 	for _, l := range layout {
-		b.Groups = append(b.Groups, Group{Layout: l, Pix: make([]uint8, l.Views*rows*l.Channels*l.Size*l.Size)})
+		g := Group{Layout: l}
+		if n := l.Views * rows * l.samples(); l.Deep {
+			g.Float = make([]float32, n)
+		} else {
+			g.Pix = make([]uint8, n)
+		}
+		b.Groups = append(b.Groups, g)
 	}
 	return b
 }
@@ -59,13 +71,20 @@ func NewBatch(rows int, layout []Layout) *Batch {
 // Rows is the number of images.
 func (b *Batch) Rows() int { return len(b.Samples) }
 
-// View returns the samples of view v of the image in a row, of a group: [Channels][Size][Size], shared with b.
+// View returns the samples of view v of the image in a row, of a group that is not deep: [Channels][Size][Size], shared with
+// b.
 func (b *Batch) View(group, v, row int) []uint8 {
 	g := &b.Groups[group]
-	n := g.Channels * g.Size * g.Size
-	at := (v*b.Rows() + row) * n
-	return g.Pix[at : at+n : at+n]
+	return part(g.Pix, g.samples(), v*b.Rows()+row)
 }
+
+// FloatView is View of a deep group.
+func (b *Batch) FloatView(group, v, row int) []float32 {
+	g := &b.Groups[group]
+	return part(g.Float, g.samples(), v*b.Rows()+row)
+}
+
+func part[T any](s []T, n, i int) []T { return s[i*n : (i+1)*n : (i+1)*n] }
 
 // Name says which image a row has, as its source names it; a batch that no [Loader] made gives its index.
 func (b *Batch) Name(row int) string {
@@ -79,15 +98,8 @@ func (b *Batch) Name(row int) string {
 func (b *Batch) keep(rows []int) {
 	for g := range b.Groups {
 		group := &b.Groups[g]
-		n := group.Channels * group.Size * group.Size
-		at := 0
-		for v := range group.Views {
-			for _, r := range rows {
-				from := (v*b.Rows() + r) * n
-				at += copy(group.Pix[at:], group.Pix[from:from+n])
-			}
-		}
-		group.Pix = group.Pix[:at]
+		group.Pix = keep(group.Pix, rows, group.Layout, b.Rows())
+		group.Float = keep(group.Float, rows, group.Layout, b.Rows())
 	}
 	for i, r := range rows {
 		b.Samples[i], b.Labels[i] = b.Samples[r], b.Labels[r]
@@ -95,11 +107,29 @@ func (b *Batch) keep(rows []int) {
 	b.Samples, b.Labels = b.Samples[:len(rows)], b.Labels[:len(rows)]
 }
 
+// keep moves what belongs to the rows that are listed, of so many, to the front.
+func keep[T any](s []T, rows []int, l Layout, of int) []T {
+	if s == nil {
+		return nil
+	}
+	n, at := l.samples(), 0
+	for v := range l.Views {
+		for _, r := range rows {
+			at += copy(s[at:], part(s, n, v*of+r))
+		}
+	}
+	return s[:at]
+}
+
 // resize makes room for so many rows, no more than b was made with.
 func (b *Batch) resize(rows int) {
 	for g := range b.Groups {
 		group := &b.Groups[g]
-		group.Pix = group.Pix[:group.Views*rows*group.Channels*group.Size*group.Size]
+		if n := group.Views * rows * group.samples(); group.Deep {
+			group.Float = group.Float[:n]
+		} else {
+			group.Pix = group.Pix[:n]
+		}
 	}
 	b.Samples, b.Labels = b.Samples[:rows], b.Labels[:rows]
 }

@@ -47,7 +47,7 @@ func BenchmarkViews(b *testing.B) {
 		}
 		ctx := context.Background()
 		const n = 100
-		p, err := New(c.config, 3, 1)
+		p, err := New(c.config, Kind{Channels: 3}, 1)
 		require.NoError(b, err)
 		w, batch := p.NewWorker(), NewBatch(1, p.Layout())
 		bench := func(name string, f func(i int) error) {
@@ -108,7 +108,7 @@ func BenchmarkLoader(b *testing.B) {
 	ctx := context.Background()
 	src, err := images.Folder(ctx, dir, images.DefaultOptions())
 	require.NoError(b, err)
-	p, err := New(Paper(), 3, 1)
+	p, err := New(Paper(), Kind{Channels: 3}, 1)
 	require.NoError(b, err)
 	for _, workers := range []int{1, 2} {
 		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {

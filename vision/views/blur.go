@@ -14,17 +14,18 @@ type blurrer struct {
 // counts the edge itself once. The kernel is torchvision's: its points lie at (i − size/2)/√2 and its weights are
 // softmax(−(x/sigma)²). Rows, then columns, which differs from its two-dimensional kernel by float32's rounding.
 func (z *blurrer) blur(k kernels, pix []uint8, side, kernel int, sigma float64) {
-	radius := kernel / 2
-	z.set(radius, sigma)
-	z.rows = grow(z.rows, (side+2*radius)*side)
-	z.padded = grow(z.padded, side+2*radius)
-	z.sum = grow(z.sum, side)
+	z.prepare(side, kernel/2, sigma)
 	for ; len(pix) > 0; pix = pix[side*side:] {
 		k.blur(pix[:side*side], side, z)
 	}
 }
 
-func (z *blurrer) set(radius int, sigma float64) {
+// prepare makes memory for planes of that side, and the weights.
+func (z *blurrer) prepare(side, radius int, sigma float64) {
+	z.rows = grow(z.rows, (side+2*radius)*side)
+	z.padded = grow(z.padded, side+2*radius)
+	z.sum = grow(z.sum, side)
+
 	z.weights = grow(z.weights, radius+1)
 	total := 0.0
 	for k := range z.weights {

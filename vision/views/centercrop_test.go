@@ -10,17 +10,17 @@ import (
 )
 
 func TestCenterCropRefuses(t *testing.T) {
-	_, err := NewCenterCrop(8, 9, 0, 5)
+	_, err := NewCenterCrop(8, 9, Kind{Channels: 0}, 5)
 	for _, want := range []string{
 		"centre crop: resize: 8, expected 9 (the size) to 16384 pixels", "channels: 0, expected at least 1",
 		"interpolation: Interpolation(5), expected bilinear or bicubic",
 	} {
 		assert.ErrorContains(t, err, want)
 	}
-	_, err = NewCenterCrop(0, 0, 1, Bilinear)
+	_, err = NewCenterCrop(0, 0, Kind{Channels: 1}, Bilinear)
 	assert.ErrorContains(t, err, "size: 0, expected 1 to 16384 pixels")
 
-	c, err := NewCenterCrop(8, 8, 1, Bilinear)
+	c, err := NewCenterCrop(8, 8, Kind{Channels: 1}, Bilinear)
 	require.NoError(t, err)
 	w, b := c.NewWorker(), NewBatch(1, c.Layout())
 	assert.ErrorContains(t, w.Generate(images.New(3, 9, 9), 0, 0, b, 0), "image has 3 channels, expected 1")

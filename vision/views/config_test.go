@@ -13,9 +13,19 @@ import (
 )
 
 func TestPresetsAreValid(t *testing.T) {
-	for name, c := range map[string]Config{"paper": Paper(), "minimal": Minimal(), "multi-crop": MultiCrop(3, 0)} {
+	assert.Equal(t, []string{"paper", "minimal", "medical", "satellite", "astronomy"}, Presets())
+	for _, name := range Presets() {
+		c, err := Preset(name)
+		require.NoError(t, err)
 		assert.NoError(t, c.Validate(), name)
+		assert.NoError(t, c.Suits(Kind{Channels: 3}), name)
+		for _, k := range []Kind{{1, false}, {2, true}, {13, true}} {
+			assert.NoError(t, c.For(k).Suits(k), "%s, %v", name, k)
+		}
 	}
+	_, err := Preset("papers")
+	assert.EqualError(t, err, `views "papers": expected paper, minimal, medical, satellite, astronomy`)
+	assert.NoError(t, MultiCrop(3, 0).Validate())
 	c := MultiCrop(3, 5)
 	assert.Equal(t, 3, c.Global.Count)
 	assert.Equal(t, 5, c.Local.Count)
@@ -44,6 +54,8 @@ func TestValidateNamesEveryKey(t *testing.T) {
 		Flip: -0.1, VerticalFlip: nan, Jitter: JitterConfig{P: 2, Brightness: -1, Contrast: nan, Saturation: math.Inf(1), Hue: 0.6},
 		Grayscale: 1.5, Blur: BlurConfig{P: 1, Kernel: 4, Sigma: [2]float64{0, 1}}, Solarize: SolarizeConfig{P: nan, Threshold: 300},
 		Mean: []float64{0, nan}, Std: []float64{0},
+		Dihedral: 2, Rotation: RotationConfig{P: -1, Degrees: 181, Fill: 2}, Noise: NoiseConfig{P: 1}, DropChannels: DropConfig{P: 1, Fill: nan},
+		Steps: Steps{{}, {Flip: &Chance{2}, Blur: &BlurConfig{P: 1, Kernel: 7, Sigma: [2]float64{1, 2}}}, {Jitter: &JitterConfig{Hue: 1}}},
 	}
 	err := c.Validate()
 	require.Error(t, err)
@@ -56,7 +68,8 @@ func TestValidateNamesEveryKey(t *testing.T) {
 	assert.ElementsMatch(t, []string{
 		"global.count", "local.size", "local.scale", "local.ratio", "local.interpolation", "flip", "vertical_flip", "jitter.p", "jitter.brightness",
 		"jitter.contrast", "jitter.saturation", "jitter.hue", "grayscale", "blur.kernel", "blur.kernel", "blur.sigma", "solarize.p", "solarize.threshold",
-		"std", "mean", "std",
+		"std", "mean", "std", "dihedral", "rotation.p", "rotation.degrees", "rotation.fill", "noise.sigma", "drop_channels.most", "drop_channels.fill",
+		"steps[0]", "steps[1]", "steps[1].flip.p", "steps[1].blur.kernel", "steps[2].jitter.hue",
 	}, keys)
 
 	// Zero is literal: no blur needs no kernel, no local views no size.

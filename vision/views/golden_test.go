@@ -100,17 +100,16 @@ func (c goldenCase) run(t testing.TB, k kernels, src *images.Image) []uint8 {
 	case "view":
 		cfg := Paper()
 		cfg.Global.Size, cfg.Global.Interpolation = c.Size, kind
-		p, err := New(cfg, src.Channels, 0)
-		require.NoError(t, err)
-		out := make([]uint8, src.Channels*c.Size*c.Size)
-		w := p.NewWorker().(*worker)
-		w.kernels, w.resizer.kernels = k, k
-		w.apply(out, src, cfg.Global, params{
-			crop: part, flipH: true, jitter: true, order: c.Order, factors: c.Factors, grey: c.Grey, sigma: c.X, solarize: c.Solarize,
+		cfg = cfg.For(Kind{Channels: src.Channels})
+		on := newByteCanvas(k)
+		on.pix = make([]uint8, src.Channels*c.Size*c.Size)
+		on.start(src, part, c.Size, kind, true, false)
+		cfg.apply(on, params{
+			jitter: true, order: c.Order, factors: c.Factors, grey: c.Grey && src.Channels == 3, sigma: c.X, solarize: c.Solarize,
 		})
-		return out
+		return on.pix
 	case "centre":
-		crop, err := NewCenterCrop(c.Resize, c.Size, src.Channels, kind)
+		crop, err := NewCenterCrop(c.Resize, c.Size, Kind{Channels: src.Channels}, kind)
 		require.NoError(t, err)
 		b := NewBatch(1, crop.Layout())
 		require.NoError(t, crop.NewWorker().Generate(src, 0, 0, b, 0))

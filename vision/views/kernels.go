@@ -276,23 +276,32 @@ func (plain) hue(rs, gs, bs []uint8, turn float32) {
 func (plain) blur(plane []uint8, side int, z *blurrer) {
 	radius := len(z.weights) - 1
 	for y := range side {
-		z.across(z.rows[(y+radius)*side:][:side], plane[y*side:][:side], radius)
+		for x, v := range plane[y*side:][:side] {
+			z.padded[radius+x] = float32(v)
+		}
+		z.across(z.rows[(y+radius)*side:][:side], radius)
 	}
+	z.mirrorRows(side, radius)
+	for y := range side {
+		out := plane[y*side:][:side]
+		for x, v := range z.sumDown(y+radius, side) {
+			out[x] = nearest(v)
+		}
+	}
+}
+
+// mirrorRows fills the rows above and below.
+func (z *blurrer) mirrorRows(side, radius int) {
 	for k := 1; k <= radius; k++ {
 		copy(z.rows[(radius-k)*side:][:side], z.rows[(radius+k)*side:])
 		copy(z.rows[(radius+side-1+k)*side:][:side], z.rows[(radius+side-1-k)*side:])
 	}
-	for y := range side {
-		z.down(plane[y*side:][:side], y+radius, side)
-	}
 }
 
-func (z *blurrer) across(dst []float32, src []uint8, radius int) {
-	last := len(src) - 1
+// across convolves the row in z.padded, whose samples beyond the edges it fills in.
+func (z *blurrer) across(dst []float32, radius int) {
+	last := len(dst) - 1
 	p := z.padded
-	for x, v := range src {
-		p[radius+x] = float32(v)
-	}
 	for k := 1; k <= radius; k++ {
 		p[radius-k], p[radius+last+k] = p[radius+k], p[radius+last-k]
 	}
@@ -317,18 +326,18 @@ func (z *blurrer) across(dst []float32, src []uint8, radius int) {
 	}
 }
 
-// down writes the row of the result that has row y of z.rows in its centre.
-func (z *blurrer) down(dst []uint8, y, side int) {
-	row := func(y int) []float32 { return z.rows[y*side:][:len(dst)] }
+// sumDown is the row of the result that has row y of z.rows in its centre. It is valid until the next call.
+func (z *blurrer) sumDown(y, side int) []float32 {
+	row := func(y int) []float32 { return z.rows[y*side:][:side] }
+	sum := z.sum[:side]
 	if len(z.weights) == 4 {
 		w0, w1, w2, w3 := z.weights[0], z.weights[1], z.weights[2], z.weights[3]
 		a3, a2, a1, c, b1, b2, b3 := row(y-3), row(y-2), row(y-1), row(y), row(y+1), row(y+2), row(y+3)
-		for x := range dst {
-			dst[x] = nearest(float32(w0*c[x]) + float32(w1*(a1[x]+b1[x])) + float32(w2*(a2[x]+b2[x])) + float32(w3*(a3[x]+b3[x])))
+		for x := range sum {
+			sum[x] = float32(w0*c[x]) + float32(w1*(a1[x]+b1[x])) + float32(w2*(a2[x]+b2[x])) + float32(w3*(a3[x]+b3[x]))
 		}
-		return
+		return sum
 	}
-	sum := z.sum[:len(dst)]
 	w := z.weights[0]
 	for x, v := range row(y) {
 		sum[x] = w * v
@@ -339,9 +348,7 @@ func (z *blurrer) down(dst []uint8, y, side int) {
 			sum[x] += float32(w * (above[x] + below[x]))
 		}
 	}
-	for x, v := range sum {
-		dst[x] = nearest(v)
-	}
+	return sum
 }
 
 // nearest rounds a number from 0 to 255, ties to even: adding 2^23 leaves no bits after the point.

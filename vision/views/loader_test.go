@@ -59,7 +59,7 @@ func (s labelled) Classes() []string       { return []string{"even", "odd"} }
 
 // whole is a transform that copies what is there.
 func whole(t testing.TB) Transform {
-	c, err := NewCenterCrop(4, 4, 1, Bilinear)
+	c, err := NewCenterCrop(4, 4, Kind{Channels: 1}, Bilinear)
 	require.NoError(t, err)
 	return c
 }
@@ -132,7 +132,7 @@ func TestLoaderIsDeterministic(t *testing.T) {
 			Global: GlobalConfig{Count: 2, Size: 6, Scale: [2]float64{0.3, 1}, Ratio: [2]float64{0.5, 2}},
 			Local:  LocalConfig{Count: 3, Size: 3, Scale: [2]float64{0.1, 0.3}, Ratio: [2]float64{0.5, 2}},
 			Flip:   0.5, Jitter: JitterConfig{P: 0.8, Brightness: 0.5},
-		}, 1, 9)
+		}, Kind{Channels: 1}, 9)
 		require.NoError(t, err)
 		src := func() images.Source {
 			return labelled{&fake{n: 23, broken: broken, delay: func(i int) {
@@ -382,7 +382,7 @@ func TestRealFolders(t *testing.T) {
 			o.Labels = true
 			src, err := images.Folder(context.Background(), path, o)
 			require.NoError(t, err)
-			p, err := New(small(), 3, 1)
+			p, err := New(small(), Kind{Channels: 3}, 1)
 			require.NoError(t, err)
 			c := DefaultLoaderConfig()
 			c.BatchSize, c.Workers = 32, 2

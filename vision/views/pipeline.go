@@ -1,6 +1,7 @@
 package views
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,24 +12,31 @@ import (
 
 // Pipeline is the transform that a [Config] describes.
 type Pipeline struct {
-	config   Config
-	channels int
-	seed     uint64
-	layout   []Layout
+	config Config
+	steps  []Config // of config.Steps, each alone
+	kind   Kind
+	seed   uint64
+	layout []Layout
 }
 
-// New returns the transform that c describes, for images of so many channels. Everything random is drawn from seed.
-func New(c Config, channels int, seed uint64) (*Pipeline, error) {
-	if err := c.Validate(); err != nil {
+// New returns the transform that c describes, for images of a kind. Everything random is drawn from seed. The error names
+// everything in c that cannot be, and that does not suit the images.
+//
+// Images of floats are transformed as floats, and views are floats; images of 8 bits that come to such a pipeline are
+// divided by 255. A pipeline for 8 bits refuses floats.
+func New(c Config, k Kind, seed uint64) (*Pipeline, error) {
+	if err := errors.Join(c.Validate(), c.Suits(k)); err != nil {
 		return nil, err
 	}
-	if channels < 1 {
-		return nil, fmt.Errorf("views of %d channels: expected at least 1", channels)
+	p := &Pipeline{config: c, kind: k, seed: seed}
+	for _, s := range c.Steps {
+		p.steps = append(p.steps, s.config())
 	}
-	p := &Pipeline{config: c, channels: channels, seed: seed}
-	p.layout = append(p.layout, Layout{Views: c.Global.Count, Channels: channels, Size: c.Global.Size, Global: true})
+	layout := Layout{Views: c.Global.Count, Channels: k.Channels, Size: c.Global.Size, Global: true, Deep: k.Deep}
+	p.layout = append(p.layout, layout)
 	if c.Local.Count > 0 {
-		p.layout = append(p.layout, Layout{Views: c.Local.Count, Channels: channels, Size: c.Local.Size})
+		layout.Views, layout.Size, layout.Global = c.Local.Count, c.Local.Size, false
+		p.layout = append(p.layout, layout)
 	}
 	return p, nil
 }
@@ -39,39 +47,80 @@ func (p *Pipeline) Layout() []Layout { return p.layout }
 // NewWorker returns a worker.
 func (p *Pipeline) NewWorker() Worker {
 	k := fastest()
-	return &worker{pipeline: p, kernels: k, resizer: resizer{kernels: k}}
+	return &worker{pipeline: p, bytes: newByteCanvas(k), floats: newFloatCanvas(k)}
 }
 
 type worker struct {
 	pipeline *Pipeline
-	kernels  kernels
-	resizer  resizer
-	blurrer  blurrer
+	bytes    *byteCanvas
+	floats   *floatCanvas
+	deep     images.Image // an image of 8 bits as floats
+	random   stream       // of noise
+	channels []int        // that are dropped
+}
+
+// suited is m for a transform of images of a kind, made of the memory of deep if that is needed.
+func suited(m *images.Image, k Kind, deep *images.Image) (*images.Image, error) {
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	if m.Channels != k.Channels {
+		return nil, fmt.Errorf("image has %d channels, expected %d", m.Channels, k.Channels)
+	}
+	switch {
+	case m.Deep() && !k.Deep:
+		return nil, errors.New("image has float samples, expected 8 bits as the others have: make views of Kind.Deep for both")
+	case m.Deep() && !finite(m.Float):
+		return nil, errors.New("image has samples that are infinite or no numbers")
+	case k.Deep && !m.Deep():
+		return floats(deep, m), nil
+	}
+	return m, nil
 }
 
 // Generate draws the parameters of one view after the other, the global ones first, and makes them. It allocates the
 // random stream, and nothing else once its scratch has grown to the images' size.
 func (w *worker) Generate(m *images.Image, epoch, sample uint64, out *Batch, row int) error {
-	if err := m.Check(); err != nil {
+	p := w.pipeline
+	m, err := suited(m, p.kind, &w.deep)
+	if err != nil {
 		return err
 	}
-	p := w.pipeline
-	if m.Channels != p.channels {
-		return fmt.Errorf("image has %d channels, expected %d", m.Channels, p.channels)
-	}
 	random := rng.New(p.seed, rng.Views, epoch, sample)
-	c := &p.config
 	for g, l := range p.layout {
-		crop := c.Global
+		crop := p.config.Global
 		if !l.Global {
-			crop = GlobalConfig(c.Local)
+			crop = GlobalConfig(p.config.Local)
 		}
 		for v := range l.Views {
-			params := c.draw(random, crop, m.Height, m.Width)
-			w.apply(out.View(g, v, row), m, crop, params)
+			w.view(random, crop, m, w.canvas(out, g, v, row))
 		}
 	}
 	return nil
+}
+
+// canvas is what view v of an image is made on.
+func (w *worker) canvas(out *Batch, group, v, row int) canvas {
+	if w.pipeline.kind.Deep {
+		w.floats.pix = out.FloatView(group, v, row)
+		return w.floats
+	}
+	w.bytes.pix = out.View(group, v, row)
+	return w.bytes
+}
+
+// view draws the parameters of one view and makes it.
+func (w *worker) view(r *rand.Rand, crop GlobalConfig, m *images.Image, on canvas) {
+	c := &w.pipeline.config
+	at := drawCrop(r, crop.Scale, crop.Ratio, m.Height, m.Width)
+	if len(c.Steps) > 0 {
+		on.start(m, at, crop.Size, crop.Interpolation, false, false)
+		w.steps(r, on)
+		return
+	}
+	p := c.drawAfterCrop(r, w)
+	on.start(m, at, crop.Size, crop.Interpolation, p.flipH, p.flipV) // mirrored as it is resized
+	c.apply(on, p)
 }
 
 // The parts of colour jitter, in the order in which torchvision numbers them.
@@ -82,9 +131,8 @@ const (
 	jitterHue
 )
 
-// params are what is random of a view.
+// params are what is random of a view, besides its crop.
 type params struct {
-	crop     rect
 	flipH    bool
 	flipV    bool
 	jitter   bool
@@ -93,11 +141,19 @@ type params struct {
 	grey     bool
 	sigma    float64 // of blur, or 0 for none
 	solarize bool
+
+	quarters  int // turns, and whether it is mirrored then
+	mirror    bool
+	angle     float64 // of rotation, in degrees
+	rotate    bool
+	noise     float64 // its standard deviation, or 0 for none
+	noiseFrom normal
+	dropped   []int // channels; valid until the next draw
 }
 
-// draw draws the parameters of a view of an image. The order of draws is part of what makes a run repeatable.
-func (c *Config) draw(r *rand.Rand, crop GlobalConfig, height, width int) params {
-	p := params{crop: drawCrop(r, crop.Scale, crop.Ratio, height, width)}
+// drawAfterCrop draws the parameters of a view of an image, but for its crop. The order of draws is part of what makes a run
+// repeatable: what came to the first recipe later is drawn after it, and only where it is asked for.
+func (c *Config) drawAfterCrop(r *rand.Rand, w *worker) (p params) {
 	p.flipH = r.Float64() < c.Flip
 	p.flipV = r.Float64() < c.VerticalFlip
 	j := &c.Jitter
@@ -120,7 +176,46 @@ func (c *Config) draw(r *rand.Rand, crop GlobalConfig, height, width int) params
 		p.sigma = sigma
 	}
 	p.solarize = r.Float64() < c.Solarize.P
+
+	if c.Dihedral > 0 {
+		turned, way := r.Float64() < c.Dihedral, r.IntN(8)
+		if turned {
+			p.quarters, p.mirror = way&3, way >= 4
+		}
+	}
+	if c.Rotation.P > 0 {
+		p.rotate = r.Float64() < c.Rotation.P
+		p.angle = uniform(r, -c.Rotation.Degrees, c.Rotation.Degrees)
+	}
+	if c.Noise.P > 0 {
+		noise, sigma := r.Float64(), uniform(r, c.Noise.Sigma[0], c.Noise.Sigma[1])
+		p.noiseFrom = w.random.from(r)
+		if noise < c.Noise.P {
+			p.noise = sigma
+		}
+	}
+	if c.DropChannels.P > 0 {
+		p.dropped = w.drawDropped(r, c.DropChannels)
+	}
 	return p
+}
+
+// drawDropped draws which channels are dropped.
+func (w *worker) drawDropped(r *rand.Rand, d DropConfig) []int {
+	channels := w.pipeline.kind.Channels
+	w.channels = grow(w.channels, channels)
+	for i := range w.channels {
+		w.channels[i] = i
+	}
+	drop, n := r.Float64() < d.P, 1+r.IntN(d.Most)
+	for i := range n {
+		k := i + r.IntN(channels-i)
+		w.channels[i], w.channels[k] = w.channels[k], w.channels[i]
+	}
+	if !drop {
+		return nil
+	}
+	return w.channels[:n]
 }
 
 func uniform(r *rand.Rand, lo, hi float64) float64 {
@@ -151,34 +246,42 @@ func drawCrop(r *rand.Rand, scale, ratio [2]float64, height, width int) rect {
 	return rect{top: (height - h) / 2, left: (width - w) / 2, height: h, width: w}
 }
 
-// apply makes the view dst of m.
-func (w *worker) apply(dst []uint8, m *images.Image, crop GlobalConfig, p params) {
-	c := &w.pipeline.config
-	whole := rect{height: crop.Size, width: crop.Size}
-	w.resizer.crop(dst, m, p.crop, crop.Size, crop.Size, whole, crop.Interpolation, p.flipH, p.flipV)
-	rgb := m.Channels == 3
+// apply augments a view that is cropped, and mirrored if p says so.
+func (c *Config) apply(on canvas, p params) {
+	if p.quarters != 0 || p.mirror {
+		on.turn(p.quarters, p.mirror)
+	}
+	if p.rotate {
+		on.rotate(p.angle, c.Rotation.Smooth, c.Rotation.Fill)
+	}
 	if p.jitter {
 		for _, part := range p.order {
 			f := p.factors[part]
 			switch {
 			case part == jitterBrightness && c.Jitter.Brightness > 0:
-				brightness(w.kernels, dst, f)
+				on.brightness(f)
 			case part == jitterContrast && c.Jitter.Contrast > 0:
-				contrast(w.kernels, dst, m.Channels, f)
-			case part == jitterSaturation && c.Jitter.Saturation > 0 && rgb:
-				saturation(w.kernels, dst, f)
-			case part == jitterHue && c.Jitter.Hue > 0 && rgb:
-				hue(w.kernels, dst, f)
+				on.contrast(f)
+			case part == jitterSaturation && c.Jitter.Saturation > 0:
+				on.saturation(f)
+			case part == jitterHue && c.Jitter.Hue > 0:
+				on.hue(f)
 			}
 		}
 	}
-	if p.grey && rgb {
-		greyscale(w.kernels, dst)
+	if p.grey {
+		on.grey()
 	}
 	if p.sigma > 0 {
-		w.blurrer.blur(w.kernels, dst, crop.Size, c.Blur.Kernel, p.sigma)
+		on.blur(c.Blur.Kernel, p.sigma)
+	}
+	if p.noise > 0 {
+		on.noise(p.noiseFrom, 0, p.noise)
 	}
 	if p.solarize {
-		w.kernels.solarize(dst, c.Solarize.Threshold)
+		on.solarize(c.Solarize.Threshold)
+	}
+	for _, channel := range p.dropped {
+		on.drop(channel, c.DropChannels.Fill)
 	}
 }

@@ -39,7 +39,7 @@ func small() Config {
 
 func TestGenerateFollowsItsNameOnly(t *testing.T) {
 	for _, channels := range []int{1, 3, 5} {
-		p, err := New(small(), channels, 7)
+		p, err := New(small().For(Kind{Channels: channels}), Kind{Channels: channels}, 7)
 		require.NoError(t, err)
 		m := textured(channels, 40, 50, 1)
 		pix := slices.Clone(m.Pix)
@@ -61,7 +61,7 @@ func TestGenerateFollowsItsNameOnly(t *testing.T) {
 		assert.Equal(t, base, views(p.NewWorker(), 1, 2, 1, 0), "nor the worker")
 		assert.NotEqual(t, base, views(w, 2, 2, 1, 0), "epoch")
 		assert.NotEqual(t, base, views(w, 1, 3, 1, 0), "sample")
-		other, err := New(small(), channels, 8)
+		other, err := New(small().For(Kind{Channels: channels}), Kind{Channels: channels}, 8)
 		require.NoError(t, err)
 		assert.NotEqual(t, base, views(other.NewWorker(), 1, 2, 1, 0), "seed")
 
@@ -73,7 +73,7 @@ func TestGenerateFollowsItsNameOnly(t *testing.T) {
 
 // TestStable pins some bytes, so that a change of what is drawn, which would change every run, is noticed.
 func TestStable(t *testing.T) {
-	p, err := New(small(), 3, 42)
+	p, err := New(small(), Kind{Channels: 3}, 42)
 	require.NoError(t, err)
 	b := NewBatch(1, p.Layout())
 	require.NoError(t, p.NewWorker().Generate(textured(3, 40, 50, 1), 3, 5, b, 0))
@@ -87,14 +87,14 @@ func TestStable(t *testing.T) {
 }
 
 func TestGenerateRefuses(t *testing.T) {
-	p, err := New(small(), 3, 7)
+	p, err := New(small(), Kind{Channels: 3}, 7)
 	require.NoError(t, err)
 	b := NewBatch(1, p.Layout())
 	assert.ErrorContains(t, p.NewWorker().Generate(textured(1, 9, 9, 1), 0, 0, b, 0), "image has 1 channels, expected 3")
 	assert.ErrorContains(t, p.NewWorker().Generate(&images.Image{Channels: 3, Height: 1, Width: 1}, 0, 0, b, 0), "0 samples of 8 bits")
-	_, err = New(small(), 0, 7)
-	assert.ErrorContains(t, err, "views of 0 channels")
-	_, err = New(Config{}, 3, 7)
+	_, err = New(small(), Kind{Channels: 0}, 7)
+	assert.ErrorContains(t, err, "views.channels: 0, expected at least 1")
+	_, err = New(Config{}, Kind{Channels: 3}, 7)
 	assert.ErrorContains(t, err, "views.global.count")
 }
 
@@ -102,7 +102,7 @@ func TestGenerateRefuses(t *testing.T) {
 func TestExtremeImages(t *testing.T) {
 	c := small()
 	c.Local.Interpolation = Bicubic
-	p, err := New(c, 3, 7)
+	p, err := New(c, Kind{Channels: 3}, 7)
 	require.NoError(t, err)
 	w, b := p.NewWorker(), NewBatch(1, p.Layout())
 	for _, s := range [][2]int{{1, 1}, {1, 2}, {2, 1}, {3, 3}, {1, 500}, {500, 1}, {2, 3000}, {9, 9}, {700, 700}} {
@@ -112,7 +112,7 @@ func TestExtremeImages(t *testing.T) {
 	}
 	// A constant image stays constant through crop, resize, flips and blur.
 	c.Jitter.P, c.Grayscale, c.Solarize.P, c.Blur.P = 0, 0, 0, 1
-	p, err = New(c, 3, 7)
+	p, err = New(c, Kind{Channels: 3}, 7)
 	require.NoError(t, err)
 	flat := images.New(3, 31, 17)
 	for i := range flat.Pix {
@@ -137,7 +137,7 @@ func TestAllocations(t *testing.T) {
 		for _, crops := range [][2]int{{1, 0}, {2, 6}, {4, 12}} {
 			c := small()
 			c.Global.Count, c.Local.Count = crops[0], crops[1]
-			p, err := New(c, channels, 7)
+			p, err := New(c.For(Kind{Channels: channels}), Kind{Channels: channels}, 7)
 			require.NoError(t, err)
 			w, b, m := p.NewWorker(), NewBatch(1, p.Layout()), textured(channels, 60, 80, 1)
 			sample := uint64(0)
@@ -153,36 +153,64 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestOneChannel: colour needs three channels; brightness, contrast and solarize do not.
-func TestOneChannel(t *testing.T) {
+// TestSuits: saturation, hue and grey need three channels, solarizing a picture; all else works with any number, and the keys
+// that do not are named before anything is made.
+func TestSuits(t *testing.T) {
 	plain := Config{Global: GlobalConfig{Count: 1, Size: 16, Scale: [2]float64{1, 1}, Ratio: [2]float64{1, 1}}}
-	views := func(c Config, channels int) []uint8 {
-		p, err := New(c, channels, 7)
+	views := func(c Config, k Kind) any {
+		p, err := New(c, k, 7)
 		require.NoError(t, err)
 		b := NewBatch(1, p.Layout())
-		require.NoError(t, p.NewWorker().Generate(textured(channels, 16, 16, 1), 0, 0, b, 0))
+		require.NoError(t, p.NewWorker().Generate(textured(k.Channels, 16, 16, 1), 0, 0, b, 0))
+		if k.Deep {
+			return b.Groups[0].Float
+		}
 		return b.Groups[0].Pix
 	}
-	for _, channels := range []int{1, 3, 5} {
-		same := assert.Equal
-		if channels == 3 {
-			same = assert.NotEqual
-		}
+	alone := func(set func(c *Config)) Config {
 		c := plain
-		c.Jitter = JitterConfig{P: 1, Saturation: 0.5, Hue: 0.4}
-		same(t, views(plain, channels), views(c, channels), "saturation and hue, %d channels", channels)
-		c = plain
-		c.Grayscale = 1
-		same(t, views(plain, channels), views(c, channels), "grey, %d channels", channels)
-		c = plain
-		c.Jitter = JitterConfig{P: 1, Brightness: 0.5}
-		assert.NotEqual(t, views(plain, channels), views(c, channels), "brightness, %d channels", channels)
-		c.Jitter = JitterConfig{P: 1, Contrast: 0.5}
-		assert.NotEqual(t, views(plain, channels), views(c, channels), "contrast, %d channels", channels)
-		c = plain
-		c.Solarize = SolarizeConfig{P: 1, Threshold: 128}
-		assert.NotEqual(t, views(plain, channels), views(c, channels), "solarize, %d channels", channels)
+		set(&c)
+		return c
 	}
+	for _, channels := range []int{1, 2, 3, 5, 32} {
+		for _, deep := range []bool{false, true} {
+			k := Kind{Channels: channels, Deep: deep}
+			for key, c := range map[string]struct {
+				config Config
+				works  bool
+			}{
+				"views.jitter.saturation":  {alone(func(c *Config) { c.Jitter = JitterConfig{P: 1, Saturation: 0.5} }), channels == 3},
+				"views.jitter.hue":         {alone(func(c *Config) { c.Jitter = JitterConfig{P: 1, Hue: 0.4} }), channels == 3},
+				"views.grayscale":          {alone(func(c *Config) { c.Grayscale = 1 }), channels == 3},
+				"views.solarize.p":         {alone(func(c *Config) { c.Solarize = SolarizeConfig{P: 1, Threshold: 128} }), channels == 1 || channels == 3},
+				"views.drop_channels.most": {alone(func(c *Config) { c.DropChannels = DropConfig{P: 1, Most: 1} }), channels > 1},
+				"brightness":               {alone(func(c *Config) { c.Jitter = JitterConfig{P: 1, Brightness: 0.5} }), true},
+				"contrast":                 {alone(func(c *Config) { c.Jitter = JitterConfig{P: 1, Contrast: 0.5} }), true},
+				"blur":                     {alone(func(c *Config) { c.Blur = BlurConfig{P: 1, Kernel: 5, Sigma: [2]float64{1, 1}} }), true},
+				"flip":                     {alone(func(c *Config) { c.Flip = 1 }), true},
+				"rotation":                 {alone(func(c *Config) { c.Rotation = RotationConfig{P: 1, Degrees: 90, Smooth: true} }), true},
+				"noise":                    {alone(func(c *Config) { c.Noise = NoiseConfig{P: 1, Sigma: [2]float64{0.1, 0.2}} }), true},
+			} {
+				if c.works {
+					assert.NotEqual(t, views(plain, k), views(c.config, k), "%s, %+v", key, k)
+					continue
+				}
+				_, err := New(c.config, k, 7)
+				assert.ErrorContains(t, err, key+": ", "%+v", k)
+				assert.Equal(t, views(plain, k), views(c.config.For(k), k), "%s, %+v", key, k)
+			}
+		}
+	}
+	// All at once, with the reason.
+	err := Paper().Suits(Kind{Channels: 2})
+	for _, want := range []string{
+		"views.jitter.saturation: 0.2, expected 0 for images of 2 channel(s): it is a property of red, green and blue",
+		"views.jitter.hue: 0.1", "views.grayscale: 0.2, expected 0 for images of 2 channel(s): only red", "views.solarize.p: 0.2",
+		"views.mean: 3 values, expected 2",
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NoError(t, Paper().Suits(Kind{Channels: 3, Deep: true}))
 }
 
 // kolmogorov is the largest distance between the empirical distribution of xs and that of f, times √n. Above 2.2 is met once
@@ -213,9 +241,17 @@ func TestDistributions(t *testing.T) {
 	var area, ratio, top, left, sigma []float64
 	var factors [4][]float64
 	orders := map[[4]int]float64{}
+	w := &worker{pipeline: &Pipeline{kind: Kind{Channels: 6}}}
+	c.Dihedral = 0.6
+	c.Rotation = RotationConfig{P: 0.3, Degrees: 25}
+	c.Noise = NoiseConfig{P: 0.4, Sigma: [2]float64{0.1, 0.5}}
+	c.DropChannels = DropConfig{P: 0.7, Most: 3}
+	var angles, noises, normals []float64
+	ways, dropped, numbers := map[[2]int]float64{}, [6]float64{}, [4]float64{}
 	for i := range uint64(n) {
-		p := c.draw(rng.New(3, rng.Views, 0, i), c.Global, height, width)
-		r := p.crop
+		random := rng.New(3, rng.Views, 0, i)
+		r := drawCrop(random, c.Global.Scale, c.Global.Ratio, height, width)
+		p := c.drawAfterCrop(random, w)
 		require.True(t, r.top >= 0 && r.left >= 0 && r.height > 0 && r.width > 0 && r.top+r.height <= height && r.left+r.width <= width)
 		area = append(area, float64(r.height)*float64(r.width)/(height*width))
 		ratio = append(ratio, math.Log(float64(r.width)/float64(r.height)))
@@ -227,6 +263,7 @@ func TestDistributions(t *testing.T) {
 		orders[p.order]++
 		for name, is := range map[string]bool{
 			"flip": p.flipH, "vertical": p.flipV, "jitter": p.jitter, "grey": p.grey, "blur": p.sigma > 0, "solarize": p.solarize,
+			"rotate": p.rotate, "noise": p.noise > 0, "drop": len(p.dropped) > 0, "rotate and noise": p.rotate && p.noise > 0,
 			"jitter and grey": p.jitter && p.grey, "blur and solarize": p.sigma > 0 && p.solarize, "flip and blur": p.flipH && p.sigma > 0,
 		} {
 			if is {
@@ -236,8 +273,48 @@ func TestDistributions(t *testing.T) {
 		if p.sigma > 0 {
 			sigma = append(sigma, p.sigma)
 		}
+		angles = append(angles, p.angle)
+		if p.noise > 0 {
+			noises = append(noises, p.noise)
+			normals = append(normals, p.noiseFrom.NormFloat64())
+		}
+		way := [2]int{p.quarters, 0}
+		if p.mirror {
+			way[1] = 1
+		}
+		ways[way]++
+		numbers[len(p.dropped)]++
+		for _, channel := range p.dropped {
+			dropped[channel]++
+		}
+		require.Len(t, slices.Compact(slices.Sorted(slices.Values(p.dropped))), len(p.dropped), "no channel twice")
+	}
+	assert.Less(t, kolmogorov(angles, between(-25, 25)), 2.2, "angle")
+	assert.Less(t, kolmogorov(noises, between(0.1, 0.5)), 2.2, "noise")
+	assert.Less(t, kolmogorov(normals, func(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }), 2.2, "normal")
+	near := func(p, got float64, what any) {
+		assert.InDelta(t, p, got/n, 5*math.Sqrt(p*(1-p)/n), "%v", what)
+	}
+	assert.Len(t, ways, 8)
+	for way, got := range ways { // one that changes nothing comes too where nothing is done
+		if p := 0.6 / 8; way == [2]int{} {
+			near(0.4+p, got, way)
+		} else {
+			near(p, got, way)
+		}
+	}
+	for k, got := range numbers {
+		if k == 0 {
+			near(0.3, got, "none dropped")
+		} else {
+			near(0.7/3, got, k)
+		}
+	}
+	for channel, got := range dropped {
+		near(0.7*2/6, got, channel)
 	}
 	for name, p := range map[string]float64{
+		"rotate": 0.3, "noise": 0.4, "drop": 0.7, "rotate and noise": 0.12,
 		"flip": 0.5, "vertical": 0.1, "jitter": 0.8, "grey": 0.2, "blur": 0.5, "solarize": 0.2,
 		"jitter and grey": 0.16, "blur and solarize": 0.1, "flip and blur": 0.25,
 	} {
@@ -263,7 +340,7 @@ func TestDistributions(t *testing.T) {
 	c.Jitter.Brightness = 1.5
 	least, most := math.Inf(1), 0.0
 	for i := range uint64(2000) {
-		f := c.draw(rng.New(3, rng.Views, 1, i), c.Global, 50, 50).factors[jitterBrightness]
+		f := c.drawAfterCrop(rng.New(3, rng.Views, 1, i), w).factors[jitterBrightness]
 		least, most = min(least, f), max(most, f)
 	}
 	assert.InDelta(t, 0, least, 0.01)

@@ -95,6 +95,15 @@ func (a *axis) set(offset, in, out int, kind Interpolation, reversed bool) {
 	}
 }
 
+// reach is from which input on, up to which, the outputs from to from+count are made.
+func (a *axis) reach(from, count int) (lo, hi int) {
+	lo = math.MaxInt
+	for i := from; i < from+count; i++ {
+		lo, hi = min(lo, int(a.first[i])), max(hi, int(a.first[i]+a.size[i]))
+	}
+	return lo, hi
+}
+
 func triangle(x float64) float64 {
 	return max(0, 1-math.Abs(x))
 }
@@ -130,12 +139,7 @@ type resizer struct {
 func (z *resizer) crop(dst []uint8, m *images.Image, r rect, height, width int, keep rect, kind Interpolation, flipH, flipV bool) {
 	z.across.set(r.left, r.width, width, kind, flipH)
 	z.down.set(r.top, r.height, height, kind, flipV)
-	// The rows of m that the kept rows of the result need.
-	lo, hi := m.Height, 0
-	for i := keep.top; i < keep.top+keep.height; i++ {
-		lo = min(lo, int(z.down.first[i]))
-		hi = max(hi, int(z.down.first[i]+z.down.size[i]))
-	}
+	lo, hi := z.down.reach(keep.top, keep.height)
 	z.rows = grow(z.rows, (hi-lo)*keep.width)
 	z.row = grow(z.row, scratchSize(m.Width, z.across.pitch, keep.width))
 	for c := range m.Channels {

@@ -1,0 +1,149 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"slices"
+
+	"golang.org/x/image/draw"
+
+	"github.com/gojepa/gojepa/internal/atomicfile"
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/vision/images"
+	"github.com/gojepa/gojepa/vision/views"
+)
+
+// The sheet that Preview makes.
+const (
+	previewed    = 8   // images
+	previewCell  = 160 // pixels that an image or a view has at most
+	previewSpace = 4   // pixels between them
+)
+
+// Preview writes a picture (PNG) of what a run of cfg would be trained on: a row for each of some images, drawn by the seed,
+// with the image and then its views in the first epoch, global ones first, as large as they are up to 160 pixels. Images of
+// 3 channels are shown in colour, others by their first channel. Nothing is trained, and no run is made or changed.
+func Preview(ctx context.Context, cfg config.Config, path string, opts ...Option) error {
+	r := &run{output: io.Discard}
+	for _, o := range opts {
+		o(&r.options)
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	device, err := torch.ParseDevice(cfg.Device)
+	if err != nil {
+		return err
+	}
+	if r.data, err = openData(ctx, cfg, r.options); err != nil {
+		return err
+	}
+	facts, err := r.data.facts(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	r.data.deep = slices.ContainsFunc(r.data.samples, (*images.Image).Deep)
+	facts.GPU = device.IsCUDA()
+	r.cfg = cfg.Resolve(facts)
+	if err := r.cfg.Validate(); err != nil {
+		return err
+	}
+	if err := r.views(); err != nil {
+		return err
+	}
+	sheet, err := r.preview(ctx)
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, sheet) }); err != nil {
+		return fmt.Errorf("preview: %w", err)
+	}
+	return nil
+}
+
+// preview draws the sheet.
+func (r *run) preview(ctx context.Context) (image.Image, error) {
+	c := views.DefaultLoaderConfig()
+	c.BatchSize, c.Seed = min(previewed, r.data.train.Len()), r.cfg.Seed
+	c.MaxBroken = 1
+	loader, err := views.NewLoader(ctx, r.data.train, r.transform, c)
+	if err != nil {
+		return nil, err
+	}
+	defer loader.Close()
+	b, err := loader.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([][]image.Image, b.Rows())
+	for row := range rows {
+		m, err := r.data.train.Image(ctx, b.Samples[row])
+		if err != nil {
+			return nil, err
+		}
+		rows[row] = append(rows[row], thumbnail(shown(m)))
+		for g, l := range b.Groups {
+			for v := range l.Views {
+				view := &images.Image{Channels: l.Channels, Height: l.Size, Width: l.Size}
+				if l.Deep {
+					view.Float = b.FloatView(g, v, row)
+				} else {
+					view.Pix = b.View(g, v, row)
+				}
+				rows[row] = append(rows[row], thumbnail(shown(view)))
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil, errors.New("preview: there are no images")
+	}
+	return arrange(rows), nil
+}
+
+// thumbnail is m, made smaller if it is larger than a cell.
+func thumbnail(m image.Image) image.Image {
+	size := m.Bounds().Size()
+	long := max(size.X, size.Y)
+	if long <= previewCell {
+		return m
+	}
+	out := image.NewRGBA(image.Rect(0, 0, max(1, size.X*previewCell/long), max(1, size.Y*previewCell/long)))
+	draw.CatmullRom.Scale(out, out.Bounds(), m, m.Bounds(), draw.Src, nil)
+	return out
+}
+
+// arrange puts pictures into rows and columns, each as wide and as high as its largest, on white.
+func arrange(rows [][]image.Image) image.Image {
+	var widths, heights []int
+	for y, row := range rows {
+		heights = append(heights, 0)
+		for x, m := range row {
+			if x == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[x], heights[y] = max(widths[x], m.Bounds().Dx()), max(heights[y], m.Bounds().Dy())
+		}
+	}
+	total := func(sizes []int) int {
+		sum := previewSpace
+		for _, s := range sizes {
+			sum += s + previewSpace
+		}
+		return sum
+	}
+	sheet := image.NewRGBA(image.Rect(0, 0, total(widths), total(heights)))
+	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
+	for y, row := range rows {
+		for x, m := range row {
+			at := image.Pt(total(widths[:x]), total(heights[:y]))
+			draw.Draw(sheet, m.Bounds().Sub(m.Bounds().Min).Add(at), m, m.Bounds().Min, draw.Src)
+		}
+	}
+	return sheet
+}
