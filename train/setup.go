@@ -231,6 +231,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	r.schedule = optim.Schedule{Peak: c.Optim.LR, Final: c.Optim.FinalLR, Warmup: c.Optim.WarmupSteps.Or(0), Steps: r.steps}
 	r.bf16 = c.Precision == "bf16"
 	r.seed = c.Seed
+	r.micro = c.Schedule.MicroBatch.Or(0)
 	if c.Optim.ClipNorm.On {
 		r.clip = c.Optim.ClipNorm.Norm
 	}
@@ -362,9 +363,22 @@ func (r *run) announce() {
 			r.printf("left out of the views' recipe, %s:\n%v\n", c.Views.Preset, err)
 		}
 	}
+	if batch := c.Schedule.BatchSize.Or(0); r.micro > 0 && r.micro < batch {
+		r.printf("encoded %d images at a time, with the gradients of the whole batch%s\n", r.micro, r.pieces())
+	}
 	if r.at.Step > 0 {
 		r.printf("going on with the run in %s after step %d\n", c.Out, r.at.Step)
 	}
+}
+
+// pieces says what an encoder with BatchNorm does not keep when a batch is encoded in pieces.
+func (r *run) pieces() string {
+	for _, p := range r.model.Encoder.Params().All() {
+		if p.Buffer && strings.HasSuffix(p.Name, "running_mean") {
+			return ", but that its BatchNorm sees the statistics of those, and its running ones move by each piece"
+		}
+	}
+	return ""
 }
 
 // encoderName is what the encoder is called.

@@ -50,6 +50,7 @@ type trainer struct {
 	schedule  optim.Schedule
 	bf16      bool
 	clip      float64 // largest norm of the gradient, 0 for no limit
+	micro     int     // images that are encoded at a time, 0 for all
 	seed      uint64
 	mean, std []float64 // of each channel, of samples in [0, 1]
 }
@@ -70,10 +71,7 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 	f := figures{lr: t.schedule.At(step)}
 	err := t.th.Do(ctx, func(s *torch.Scope) {
 		t.optimiser.ZeroGrad(s)
-		z := t.forward(s, b, nn.Pass{Train: true, Seed: t.seed, Step: uint64(step)})
-		loss := t.objective.Compute(s, z, globals(b), uint64(step))
-		loss.Total.Backward()
-		f.Metrics = loss.Metrics()
+		f.Metrics = t.gradients(s, step, b).Metrics()
 		f.gradNorm = t.optimiser.GradNorm(s)
 		if !f.finite() {
 			return // the weights stay as they are
@@ -92,6 +90,28 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 	return f, nil
 }
 
+// gradients adds those of a batch to the parameters', at once or in pieces, and returns the loss.
+func (t *trainer) gradients(s *torch.Scope, step int, b *views.Batch) lejepa.Loss {
+	pass := nn.Pass{Train: true, Seed: t.seed, Step: uint64(step)}
+	objective := func(s *torch.Scope, z torch.Tensor) lejepa.Loss {
+		return t.objective.Compute(s, z, globals(b), uint64(step))
+	}
+	if t.micro > 0 && t.micro < b.Rows() {
+		return t.model.Accumulate(s, t.crops(b), int64(b.Rows()), lejepa.Micro{Images: int64(t.micro), Cast: t.precision()}, pass, objective)
+	}
+	loss := objective(s, t.forward(s, b, pass))
+	loss.Total.Backward()
+	return loss
+}
+
+// precision is what encoder and projector compute in.
+func (t *trainer) precision() torch.DType {
+	if t.bf16 {
+		return torch.BFloat16
+	}
+	return torch.Float32
+}
+
 // forward moves a batch to the device and returns its projections [V, N, K], global views first.
 func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) torch.Tensor {
 	return s.Child(func(s *torch.Scope) (z torch.Tensor) {
@@ -99,12 +119,20 @@ func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) torch.Tenso
 		for i, g := range b.Groups {
 			crops[i] = vision.Normalise(s, &g, b.Rows(), t.mean, t.std)
 		}
-		if !t.bf16 {
-			return t.model.Forward(s, crops, p)
-		}
-		s.Autocast(torch.BFloat16, func() { z = t.model.Forward(s, crops, p) })
+		s.Autocast(t.precision(), func() { z = t.model.Forward(s, crops, p) })
 		return z
 	})
+}
+
+// crops are a batch's views, which are moved to the device when they are asked for.
+func (t *trainer) crops(b *views.Batch) []lejepa.Crops {
+	all := make([]lejepa.Crops, len(b.Groups))
+	for i, g := range b.Groups {
+		all[i] = lejepa.Crops{Views: int64(g.Views), Images: func(s *torch.Scope, from, to int64) torch.Tensor {
+			return vision.NormaliseRows(s, &g, int(from), int(to), t.mean, t.std)
+		}}
+	}
+	return all
 }
 
 // globals is the number of global views, which come first.

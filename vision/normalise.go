@@ -11,17 +11,25 @@ import (
 // float32, x being in [0, 1], with a mean and a standard deviation for each channel. The result is [Views, Rows, Channels,
 // Size, Size]. No gradient. It panics unless both are as long as there are channels.
 func Normalise(s *torch.Scope, g *views.Group, rows int, mean, std []float64) torch.Tensor {
+	return s.Child(func(s *torch.Scope) torch.Tensor {
+		return NormaliseRows(s, g, 0, g.Views*rows, mean, std).Unflatten(0, int64(g.Views), int64(rows))
+	})
+}
+
+// NormaliseRows is [Normalise] for some of the Views·rows images, which it returns as [to − from, Channels, Size, Size].
+func NormaliseRows(s *torch.Scope, g *views.Group, from, to int, mean, std []float64) torch.Tensor {
 	c := int64(g.Channels)
 	if int64(len(mean)) != c || int64(len(std)) != c {
 		panic(fmt.Sprintf("vision: mean of %d and standard deviation of %d channels for %d", len(mean), len(std), c))
 	}
 	return s.Child(func(s *torch.Scope) (x torch.Tensor) {
-		shape := []int64{int64(g.Views), int64(rows), c, int64(g.Size), int64(g.Size)}
+		n := g.Channels * g.Size * g.Size
+		shape := []int64{int64(to - from), c, int64(g.Size), int64(g.Size)}
 		white := 255.0
 		if g.Deep {
-			white, x = 1, s.FromFloat32(g.Float, shape...)
+			white, x = 1, s.FromFloat32(g.Float[from*n:to*n], shape...)
 		} else {
-			x = s.FromUint8(g.Pix, shape...).To(torch.Float32)
+			x = s.FromUint8(g.Pix[from*n:to*n], shape...).To(torch.Float32)
 		}
 		scale, shift := make([]float64, c), make([]float64, c)
 		for i := range scale {

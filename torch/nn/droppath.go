@@ -30,6 +30,9 @@ func (d DropPath) Forward(s *torch.Scope, x torch.Tensor, p Pass) torch.Tensor {
 
 func (d DropPath) mask(n int, p Pass) []float32 {
 	r := rng.New(p.Seed, rng.DropPath, p.Step, p.Part<<32|uint64(d.Layer))
+	for range p.Row {
+		r.Float64()
+	}
 	keep := 1 - d.Rate
 	mask := make([]float32, n)
 	for i := range mask {

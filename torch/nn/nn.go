@@ -18,6 +18,13 @@ type Pass struct {
 
 	// Part separates several passes within one step, such as those of global and of local crops. Below 2³².
 	Part uint64
+
+	// Row is the place in its part of the first row that is passed, if the part comes in pieces: each row has the mask that
+	// it would have if all came at once.
+	Row uint64
+
+	// Rehearsal leaves the running statistics as they are, as the same rows will come again.
+	Rehearsal bool
 }
 
 // Options of a layer with a weight and a bias. The zero value is what PyTorch does.
@@ -146,6 +153,9 @@ func (l *BatchNorm) Forward(s *torch.Scope, x torch.Tensor, p Pass) torch.Tensor
 		if x.Numel() == x.Size(1) {
 			panic(&torch.Error{Op: "batch_norm", Args: []string{x.String()},
 				Msg: "training needs more than one value per channel: a larger batch"})
+		}
+		if p.Rehearsal {
+			return x.BatchNorm(l.Weight, l.Bias, l.RunningMean, l.RunningVar, true, 0, batchNormEps)
 		}
 		s.Use(l.Batches).AddInt_(1)
 	}

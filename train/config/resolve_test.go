@@ -125,7 +125,7 @@ func TestDifferences(t *testing.T) {
 	}
 	free := map[string]bool{
 		"data.test_path": true, "data.labels": true, "data.max_broken": true, "device": true, "threads": true, "workers": true, "out": true,
-		"resume": true, "checkpoint_every": true, "eval_every": true, "schedule.epochs": true, "schedule.steps": true,
+		"resume": true, "checkpoint_every": true, "eval_every": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true,
 	}
 	for i, f := range fields.Of(&base) {
 		c := base

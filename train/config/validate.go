@@ -92,6 +92,7 @@ func (c Config) Validate() error {
 	}
 	p.check(devicePattern.MatchString(c.Device), "device", strconv.Quote(c.Device), "auto, cpu, cuda or cuda:N")
 	p.atLeast(1, "threads", c.Threads)
+	p.atLeast(1, "schedule.micro_batch", c.Schedule.MicroBatch)
 	p.atLeast(1, "workers", c.Workers)
 	p.check(c.Out != "", "out", `""`, "a folder, or auto")
 	return errors.Join(p...)
