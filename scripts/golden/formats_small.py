@@ -1,9 +1,11 @@
 """Small files of every kind that the readers below vision/images read, for formats.py."""
 
+import gzip
 import io
 import pathlib
 import subprocess
 import tempfile
+from unittest import mock
 
 import numpy as np
 
@@ -86,9 +88,28 @@ def write_fits(out):
     save("radio.fits", fits.PrimaryHDU(picture("f8", 5, 6)[None, None]))
     table = fits.BinTableHDU.from_columns([fits.Column(name="a", format="J", array=np.arange(3))])
     save("behind_table.fits", fits.PrimaryHDU(), table, fits.ImageHDU(picture("i2", 5, 6)), fits.ImageHDU(picture("f4", 2, 2)))
-    save("gzipped.fits.gz", fits.PrimaryHDU(), fits.ImageHDU(picture("i2", 40, 60)))
+    b = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(picture("i2", 12, 20))]).writeto(b)
+    (out / "gzipped.fits.gz").write_bytes(gzip.compress(b.getvalue(), mtime=0))
     save("bad_tables.fits", fits.PrimaryHDU(), table)
-    save("bad_tiles.fits", fits.PrimaryHDU(), fits.CompImageHDU(picture("i2", 20, 30), compression_type="RICE_1"))
+    def tiles(name, a, **options):
+        with mock.patch("time.time", return_value=0):  # gzip writes it down
+            save(name, fits.PrimaryHDU(), fits.CompImageHDU(a, **options))
+
+    for t in ("u1", "i2", "i4"):
+        tiles(f"rice_{t}.fits.fz", picture(t, 9, 40), compression_type="RICE_1")
+    tiles("rice_flat.fits.fz", np.repeat(picture("i2", 9, 4), 30, 1), compression_type="RICE_1", tile_shape=(4, 50))
+    tiles("rice_unsigned16.fits.fz", picture("u2", 9, 40), compression_type="RICE_1")
+    tiles("rice_cube.fits.fz", np.moveaxis(picture("i2", 6, 7, 40) // 256, -1, 0), compression_type="RICE_1", tile_shape=(3, 4, 5))
+    tiles("gzip1_i4.fits.fz", picture("i4", 9, 20), compression_type="GZIP_1")
+    tiles("gzip2_f4.fits.fz", picture("f4", 9, 20), compression_type="GZIP_2", quantize_level=0)
+    noise = picture("f4", 8, 100) + np.random.default_rng(0).normal(0, 30, (8, 100)).astype("f4")
+    noise[2, 7] = np.nan
+    noise[5] = 0
+    for method, name in ((-1, "none"), (1, "dither1"), (2, "dither2")):
+        tiles(f"rice_{name}.fits.fz", noise, compression_type="RICE_1", quantize_method=method, dither_seed=9999 if method > 0 else 0)
+    tiles("gzip_dither1.fits.fz", noise.astype("f8"), compression_type="GZIP_2", quantize_method=1, dither_seed=3, tile_shape=(8, 100))
+    tiles("bad_hcompress.fits.fz", picture("i2", 20, 30), compression_type="HCOMPRESS_1", tile_shape=(20, 30))
     # BSCALE that the data cannot be divided by: astropy's own scaling is in float32.
     h = fits.PrimaryHDU(picture("i2", 5, 6))
     h.header["BSCALE"], h.header["BZERO"] = 0.25, 1000.0
@@ -239,7 +260,7 @@ def write_dicom(out):
     save("j2k_tiles", odd, whole, [j2k(odd, tile_size=(16, 20), num_resolutions=4)])
     save("j2k_offset", odd, whole, [j2k(odd, offset=(3, 5), tile_offset=(1, 2), tile_size=(23, 19))])
     for progression in ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL"):
-        save(f"j2k_{progression}", odd_rgb, whole, [j2k(odd_rgb, progression=progression, precinct_size=(16, 16), codeblock_size=(8, 8),
+        save(f"j2k_{progression}", odd_rgb & 0xF0, whole, [j2k(odd_rgb & 0xF0, progression=progression, precinct_size=(16, 16), codeblock_size=(8, 8),
              quality_mode="rates", quality_layers=[8, 3, 1], mct=0)])
     save("j2k_no_wavelet", odd, whole, [j2k(odd, num_resolutions=1)])
     save("j2k_lossy", odd, base + ".4.91", [j2k(odd, irreversible=True, quality_mode="rates", quality_layers=[4])])
@@ -247,7 +268,7 @@ def write_dicom(out):
     save("j2k_cut", odd, base + ".4.91", [j2k(odd, quality_mode="rates", quality_layers=[3])])  # reversible, with fewer planes
     i16 = np.ascontiguousarray(picture("i2", 37, 45))
     for name, mode in (("bypass", 1), ("reset", 2), ("termall", 4), ("causal", 8), ("segments", 32), ("all", 1 + 2 + 4 + 8 + 32)):
-        save(f"j2k_mode_{name}", odd16, whole, [opj_compress(odd16, "-M", str(mode))])
+        save(f"j2k_mode_{name}", odd16 >> 7, whole, [opj_compress(odd16 >> 7, "-M", str(mode))])
     save("j2k_signed", i16, whole, [opj_compress(i16)])
     save("j2k_sop_eph", odd, whole, [opj_compress(odd, "-SOP", "-EPH", "-n", "3")])
     save("j2k_parts", odd, whole, [opj_compress(odd, "-TP", "R", "-n", "3", "-t", "20,20")])

@@ -34,6 +34,7 @@ with h5py.File(OUT / "types.h5", "w") as f:
     space = h5py.h5s.create_simple((3, 4))
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_layout(h5py.h5d.COMPACT)
+    plist.set_obj_track_times(False)
     d = h5py.h5d.create(f.id, b"compact", h5py.h5t.NATIVE_INT16, space, plist)
     d.write(h5py.h5s.ALL, h5py.h5s.ALL, np.arange(12, dtype="i2").reshape(3, 4))
     for i in range(40):

@@ -86,7 +86,7 @@ var formats = []format{
 		return dicom.Decode(data, frame, dicom.Options{MaxPixels: o.MaxPixels, Window: o.Stretch.window()})
 	}),
 	scientific("TIFF", []string{".tif", ".tiff"}, tiff.Match, tiff.Config, plainDecode(tiff.Decode)),
-	scientific("FITS", []string{".fits", ".fit", ".fts", ".fits.gz", ".fit.gz"}, fits.Match, fits.Config, plainDecode(fits.Decode)),
+	scientific("FITS", []string{".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz", ".fz"}, fits.Match, fits.Config, plainDecode(fits.Decode)),
 	scientific("NumPy array", []string{".npy"}, npy.Match, npy.Config, plainDecode(npy.Decode)),
 }
 

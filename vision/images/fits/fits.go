@@ -6,8 +6,8 @@
 // has it; viewers show it at the bottom.
 //
 // Values are BZERO + BSCALE × the stored number; integers of BLANK, and NaN, are no data. BITPIX 8 without scaling is bytes
-// from 0 to 255; wider numbers are counts, which do not say what black and white are. Tables that hold compressed images
-// (.fz) are refused by name.
+// from 0 to 255; wider numbers are counts, which do not say what black and white are. Images that are compressed by tiles
+// (.fz) are read where that was by Rice or gzip, with and without dithering; others are refused by name.
 //
 // (The one Go library for the format, github.com/astrogo/fitsio, is without a release since 2023 and allocates what a header
 // claims.)
@@ -67,6 +67,10 @@ type image struct {
 	scale, zero float64
 	blank       int64
 	hasBlank    bool
+	tiled       bool // it is a table of compressed tiles
+	h           header
+	axes        []int
+	tableSize   int64
 }
 
 // Config says what the header of the image says.
@@ -108,16 +112,17 @@ func open(data []byte) (*image, error) {
 		if left >= 0 {
 			left -= int64(n)
 		}
+		prefix := ""
 		if h.text("ZIMAGE") == "T" {
-			return nil, fmt.Errorf("HDU %d is an image compressed by tiles (%s): unpack it with funpack", i, h.text("ZCMPTYPE"))
+			prefix = "Z" // what a table of tiles says of the image in it
 		}
-		if kind := h.text("XTENSION"); kind == "" || kind == "IMAGE" {
-			m, err := h.image()
+		if kind := h.text("XTENSION"); kind == "" || kind == "IMAGE" || prefix != "" {
+			m, err := h.image(prefix)
 			if err != nil {
 				return nil, fmt.Errorf("header %d: %w", i, err)
 			}
 			if m != nil {
-				m.r, m.left = buffered, left
+				m.r, m.left, m.tableSize = buffered, left, size
 				return m, nil
 			}
 		} else {
@@ -216,15 +221,15 @@ func (h header) float(key string, missing float64) (float64, error) {
 	return v, nil
 }
 
-// axes are the lengths of the dimensions, the fastest one first.
-func (h header) axes() ([]int64, error) {
-	n, err := h.integer("NAXIS", 0)
+// axes are the lengths of the dimensions, the fastest one first, by the keywords with a prefix.
+func (h header) axes(prefix string) ([]int64, error) {
+	n, err := h.integer(prefix+"NAXIS", 0)
 	if err != nil || n < 0 || n > 999 {
-		return nil, fmt.Errorf("NAXIS = %s: expected an integer from 0 to 999", h["NAXIS"])
+		return nil, fmt.Errorf("%sNAXIS = %s: expected an integer from 0 to 999", prefix, h[prefix+"NAXIS"])
 	}
 	axes := make([]int64, n)
 	for i := range axes {
-		key := "NAXIS" + strconv.Itoa(i+1)
+		key := prefix + "NAXIS" + strconv.Itoa(i+1)
 		if axes[i], err = h.integer(key, -1); err != nil || axes[i] < 0 || axes[i] > math.MaxInt32 {
 			return nil, fmt.Errorf("%s = %q: expected the length of an axis", key, h[key])
 		}
@@ -232,8 +237,8 @@ func (h header) axes() ([]int64, error) {
 	return axes, nil
 }
 
-func (h header) numbers() (raster.Type, error) {
-	switch h["BITPIX"] {
+func (h header) numbers(prefix string) (raster.Type, error) {
+	switch h[prefix+"BITPIX"] {
 	case "8":
 		return raster.Type{Kind: raster.Unsigned, Bits: 8}, nil
 	case "16":
@@ -247,16 +252,16 @@ func (h header) numbers() (raster.Type, error) {
 	case "-64":
 		return raster.Type{Kind: raster.Float, Bits: 64}, nil
 	}
-	return raster.Type{}, fmt.Errorf("BITPIX = %q: expected 8, 16, 32, 64, -32 or -64", h["BITPIX"])
+	return raster.Type{}, fmt.Errorf("%sBITPIX = %q: expected 8, 16, 32, 64, -32 or -64", prefix, h[prefix+"BITPIX"])
 }
 
 // size is the bytes of the HDU's data, without padding.
 func (h header) size() (int64, error) {
-	axes, err := h.axes()
+	axes, err := h.axes("")
 	if err != nil {
 		return 0, err
 	}
-	t, err := h.numbers()
+	t, err := h.numbers("")
 	if err != nil {
 		return 0, err
 	}
@@ -296,16 +301,19 @@ func product(factors []int64) (int64, bool) {
 	return n, !overflow
 }
 
-// image is what the header says of an image, nil if it has none.
-func (h header) image() (*image, error) {
-	axes, err := h.axes()
+// image is what the header says of an image by the keywords with a prefix, nil if it has none.
+func (h header) image(prefix string) (*image, error) {
+	axes, err := h.axes(prefix)
 	if err != nil || len(axes) < 2 {
 		return nil, err
 	}
 	if n, _ := product(axes); n == 0 {
 		return nil, nil
 	}
-	m := &image{}
+	m := &image{tiled: prefix != "", h: h}
+	for _, a := range axes {
+		m.axes = append(m.axes, int(a))
+	}
 	m.Width, m.Height, m.Channels, m.Frames = int(axes[0]), int(axes[1]), 1, 1
 	var more []int64
 	for _, a := range axes[2:] {
@@ -321,7 +329,7 @@ func (h header) image() (*image, error) {
 		return nil, fmt.Errorf("axes of %v: too many", axes)
 	}
 	m.Frames = int(frames)
-	if m.t, err = h.numbers(); err != nil {
+	if m.t, err = h.numbers(prefix); err != nil {
 		return nil, err
 	}
 	var err1, err2, err3 error
@@ -341,6 +349,9 @@ func Decode(data []byte, frame int, maxPixels int64) (*raster.Raster, error) {
 	if err := errors.Join(m.Check(maxPixels), m.CheckFrame(frame)); err != nil {
 		return nil, err
 	}
+	if m.tiled {
+		return m.readTiles(frame)
+	}
 	size := int64(m.Channels) * int64(m.Height) * int64(m.Width) * int64(m.t.Size())
 	if m.left >= 0 && m.left/size <= int64(frame) {
 		return nil, fmt.Errorf("the file ends before image %d: %d bytes of numbers, images of %d each", frame, m.left, size)
@@ -350,9 +361,8 @@ func Decode(data []byte, frame int, maxPixels int64) (*raster.Raster, error) {
 			return nil, fmt.Errorf("the file ends before image %d: %w", frame, err)
 		}
 	}
-	r := raster.New(m.Channels, m.Height, m.Width)
+	r, plain := m.raster()
 	row := make([]byte, m.Width*m.t.Size())
-	plain := m.scale == 1 && m.zero == 0 && !m.hasBlank
 	for at := 0; at < len(r.Samples); at += m.Width {
 		if _, err := io.ReadFull(m.r, row); err != nil {
 			return nil, fmt.Errorf("reading row %d of %d: %w", at/m.Width, len(r.Samples)/m.Width, err)
@@ -366,11 +376,18 @@ func Decode(data []byte, frame int, maxPixels int64) (*raster.Raster, error) {
 			dst[x] = m.number(row[x*m.t.Size():])
 		}
 	}
+	return r, nil
+}
+
+// raster is an empty one, and whether stored numbers are values as they are.
+func (m *image) raster() (r *raster.Raster, plain bool) {
+	r = raster.New(m.Channels, m.Height, m.Width)
+	plain = m.scale == 1 && m.zero == 0 && !m.hasBlank
 	if plain && m.t.Bits == 8 {
 		m.t.Limits(r)
 	}
 	r.Colour = m.Channels == 3
-	return r, nil
+	return r, plain
 }
 
 // number is one value, scaled in double precision.
