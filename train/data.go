@@ -51,6 +51,9 @@ func openData(ctx context.Context, cfg config.Config, o options) (data, error) {
 	open := func(dir string, channels int) (*images.FolderSource, error) {
 		f := images.DefaultOptions()
 		f.Channels, f.Labels = channels, cfg.Data.Labels
+		if err := f.JPEG.UnmarshalText([]byte(cfg.Data.JPEG)); err != nil {
+			return nil, fmt.Errorf("data.jpeg: %w", err)
+		}
 		return images.Folder(ctx, dir, f)
 	}
 	d.channels = cfg.Encoder.Channels.Or(3)

@@ -352,7 +352,7 @@ func (r *run) printf(format string, a ...any) {
 // announce says what is about to happen.
 func (r *run) announce() {
 	c := r.cfg
-	r.printf("%s images of %s, %d channel(s); views %s\n", thousands(r.data.train.Len()), r.data.name, r.data.channels, r.describeViews())
+	r.printf("%s images of %s, %d channel(s)%s; views %s\n", thousands(r.data.train.Len()), r.data.name, r.data.channels, r.describeDecoder(), r.describeViews())
 	r.printf("%s, %.1f M parameters, %s on %s; batch %d, %d steps (%.1f epochs)\n", r.encoderName(),
 		float64(r.model.Encoder.Params().Count())/1e6, c.Precision, r.th.Device(), c.Schedule.BatchSize.Or(0), r.steps,
 		float64(r.steps)/float64(c.StepsPerEpoch(r.data.train.Len())))
@@ -396,6 +396,15 @@ func (r *run) describeViews() string {
 		parts = append(parts, fmt.Sprintf("%d × %d px", l.Views, l.Size))
 	}
 	return strings.Join(parts, " + ")
+}
+
+// describeDecoder says what decodes JPEG files, where there may be some.
+func (r *run) describeDecoder() string {
+	var d images.JPEGDecoder
+	if r.options.source != nil || r.cfg.Data.Path == "" || d.UnmarshalText([]byte(r.cfg.Data.JPEG)) != nil {
+		return ""
+	}
+	return ", JPEG by " + d.Describe()
 }
 
 // thousands writes a count with separators.

@@ -130,6 +130,43 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+func TestViewsOfAPreset(t *testing.T) {
+	data, out := folder(t, 16), filepath.Join(t.TempDir(), "run")
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("views: {preset: minimal, flip: 0.25}\nloss: {lambda: 0.03}\n"), 0o644))
+	for name, c := range map[string]struct {
+		flags []string
+		want  []string // of the configuration that is saved
+	}{
+		"file":         {[]string{"--config", file}, []string{"preset: minimal", "flip: 0.25", "brightness: 0.8"}},
+		"flag":         {[]string{"--views", "astronomy"}, []string{"preset: astronomy", "flip: 0.5", "brightness: 0.3", "saturation: 0"}},
+		"flags":        {[]string{"--views.flip=0.125", "--views=astronomy"}, []string{"preset: astronomy", "flip: 0.125", "brightness: 0.3"}},
+		"flag, file":   {[]string{"--views", "medical", "--config", file}, []string{"preset: medical", "flip: 0.5", "degrees: 10", "lambda: 0.03"}},
+		"steps, as is": {[]string{"--views.steps", "[{dihedral: {p: 1}}]"}, []string{"preset: paper", "steps: [{dihedral: {p: 1}}]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := out + strings.ReplaceAll(name, " ", "")
+			code, _, stderr := execute(tiny(data, out, append(c.flags, "--steps", "1")...)...)
+			require.Equal(t, 0, code, stderr)
+			saved, err := os.ReadFile(filepath.Join(out, "config.yaml"))
+			require.NoError(t, err)
+			for _, part := range c.want {
+				assert.Contains(t, string(saved), part)
+			}
+		})
+	}
+	code, _, stderr := execute("--views", "papers")
+	assert.NotEqual(t, 0, code)
+	assert.Contains(t, stderr, `"papers" is not one of paper, minimal`)
+
+	sheet := filepath.Join(t.TempDir(), "views.png")
+	code, stdout, stderr := execute(tiny(data, out, "--preview", sheet)...)
+	require.Equal(t, 0, code, stderr)
+	assert.Contains(t, stdout, sheet)
+	assert.FileExists(t, sheet)
+	assert.NoDirExists(t, out)
+}
+
 func TestOutOfAnotherConfiguration(t *testing.T) {
 	data, out := folder(t, 16), filepath.Join(t.TempDir(), "run")
 	code, _, stderr := execute(tiny(data, out, "--steps", "1")...)

@@ -61,6 +61,7 @@ loss.t_max: 0, expected a number above 0
 loss.resample_every: 0, expected 1 or more
 projector.dim: 0, expected 1 or more
 optim.eps: 0, expected a number above 0
+data.jpeg: "", expected auto, go or turbo
 encoder.pool: "", expected auto, token or avg
 views.preset: "", expected paper, minimal, medical, satellite or astronomy
 loss.directions: "", expected independent or orthogonal
@@ -188,7 +189,7 @@ func TestLoadErrors(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	every := Default()
 	require.NoError(t, every.Decode([]byte(`
-data: {path: "a: b", test_path: "true", labels: true, max_broken: 0.25}
+data: {path: "a: b", test_path: "true", labels: true, jpeg: go, max_broken: 0.25}
 encoder: {model: resnet18, init: a.pt, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, pool: avg, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true, num_classes: 512, drop_path: 0.125}
 views:
   preset: minimal

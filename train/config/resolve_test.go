@@ -124,7 +124,7 @@ func TestDifferences(t *testing.T) {
 		"views.local.scale": "0.5,1", "views.local.ratio": "1,1", "views.local.interpolation": "bicubic",
 	}
 	free := map[string]bool{
-		"data.test_path": true, "data.labels": true, "data.max_broken": true, "device": true, "threads": true, "workers": true, "out": true,
+		"data.test_path": true, "data.labels": true, "data.jpeg": true, "data.max_broken": true, "device": true, "threads": true, "workers": true, "out": true,
 		"resume": true, "checkpoint_every": true, "eval_every": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true,
 	}
 	for i, f := range fields.Of(&base) {

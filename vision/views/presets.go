@@ -36,7 +36,7 @@ func Paper() Config {
 func Minimal() Config {
 	c := Paper()
 	c.Global.Count, c.Global.Size, c.Global.Scale = 4, 128, [2]float64{0.08, 1}
-	c.Local = LocalConfig{}
+	c.Local.Count = 0
 	c.Jitter = JitterConfig{P: 0.8, Brightness: 0.8, Contrast: 0.8, Saturation: 0.8, Hue: 0.2}
 	c.Solarize.P = 0.1
 	return c
