@@ -175,6 +175,7 @@ func TestArraysBroken(t *testing.T) {
 	require.ErrorContains(t, err, "ends after")
 }
 
+// TestSentinel reads scenes of 13 bands in floats, where they are.
 func TestSentinel(t *testing.T) {
 	path := "../../../shared/data/formats/npy/sentinel2_13band_5x101x100x13_f32.npy"
 	if _, err := os.Stat(path); err != nil {

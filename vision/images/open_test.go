@@ -125,7 +125,6 @@ func goldenFolder(t *testing.T, names ...string) string {
 	return dir
 }
 
-// TestShardsBroken cuts a tar file everywhere: the samples before the cut can be had, and the rest is one image that cannot.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -133,7 +132,6 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// TestParquetBroken damages files everywhere: an error or an image, and never a crash.
 func TestOpenKinds(t *testing.T) {
 	images := tree(t, map[string]string{"a/1.jpg": "=420.jpg", "metadata.csv": "file_name\na/1.jpg\n", "readme.txt": "x"})
 	for path, want := range map[string]any{
@@ -209,5 +207,3 @@ func TestUniform(t *testing.T) {
 	assert.Equal(t, 2, labelsOf(labelled)[0])
 	assert.Equal(t, "n1", captionsOf(labelled)[1])
 }
-
-// TestSentinel reads scenes of 13 bands in floats, where they are.
