@@ -82,7 +82,7 @@ func TestJSON(t *testing.T) {
 	code, out, log := evaluate("--weights", weights, "--train", train, "--test", test, "--k", "3", "--pixels", "--json")
 	require.Zero(t, code, log)
 	assert.Contains(t, log, "left out "+filepath.Join("lying", "b.png"))
-	assert.Contains(t, log, "left out 1 images of "+train+" that lie in no class's folder")
+	assert.Contains(t, log, "left out 1 images of "+train+" that have no label")
 
 	var r result
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
@@ -136,9 +136,9 @@ func TestMistakes(t *testing.T) {
 			"evaluate: --weights: missing"}},
 		{[]string{"--weights", "nowhere", "--train", train, "--test", test}, 1, []string{"nowhere"}},
 		{[]string{"--weights", weights, "--train", train, "--test", "nowhere"}, 1,
-			[]string{"evaluate: --test: images of nowhere: there is no such folder"}},
+			[]string{"evaluate: --test: images of nowhere: there is no such file or folder"}},
 		{[]string{"--weights", weights, "--train", flat, "--test", test}, 1,
-			[]string{"evaluate: --train: images of " + flat + ": all lie directly in it, expected a folder for each class"}},
+			[]string{"evaluate: --train: images of " + flat + ": none has a label, expected a folder for each class, or a column of labels"}},
 		{[]string{"--weights", weights, "--train", train, "--test", other}, 1,
 			[]string{"is of class dotted, which the training set does not have"}},
 		{[]string{"--weights", weights, "--train", other, "--test", test}, 1,

@@ -61,6 +61,8 @@ loss.t_max: 0, expected a number above 0
 loss.resample_every: 0, expected 1 or more
 projector.dim: 0, expected 1 or more
 optim.eps: 0, expected a number above 0
+data.kind: "", expected auto, folder, list, shards, parquet, arrays, cifar or idx
+data.array_layout: "", expected auto, hw, hwc, chw, nhw, nhwc or nchw
 loss.directions: "", expected independent or orthogonal
 loss.test: "", expected epps-pulley, anderson-darling, cramer-von-mises, watson, shapiro-wilk, vcreg, jarque-bera, moments, entropy or nll
 loss.weight: "", expected gaussian or uniform
@@ -175,7 +177,7 @@ func TestLoadErrors(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	every := Default()
 	require.NoError(t, every.Decode([]byte(`
-data: {path: "a: b", test_path: "true", labels: true, max_broken: 0.25}
+data: {path: "a: b", test_path: "true", labels: true, kind: list, image_column: "1", label_column: "2", caption_column: "~", root: /x, array_layout: hwc, max_broken: 0.25, index: none, rescan: true}
 encoder: {model: resnet18, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, num_classes: 512, drop_path: 0.125}
 views:
   global: {count: 4, scale: [0.5, 0.6], ratio: [1, 2], interpolation: bicubic}

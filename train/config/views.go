@@ -13,8 +13,8 @@ type Views struct {
 	Grayscale    float64              `yaml:"grayscale" arg:"P" help:"probability of replacing the colours of a view by its luma; for 3 channels"`
 	Blur         views.BlurConfig     `yaml:"blur"`
 	Solarize     views.SolarizeConfig `yaml:"solarize"`
-	Mean         AutoList             `yaml:"mean" arg:"X,X,…" help:"mean of each channel, of samples in [0, 1], subtracted before the encoder; auto is ImageNet's for 3 channels and the data's own for others"`
-	Std          AutoList             `yaml:"std" arg:"X,X,…" help:"standard deviation of each channel, likewise"`
+	Mean         AutoList             `yaml:"mean" flag:"mean" arg:"X,X,…" help:"mean of each channel, of samples in [0, 1], subtracted before the encoder; auto is ImageNet's for 3 channels of 8 bits and the data's own for others, measured on 1000 images"`
+	Std          AutoList             `yaml:"std" flag:"std" arg:"X,X,…" help:"standard deviation of each channel, likewise"`
 }
 
 // GlobalViews says how the large crops are made, whose mean all views predict.
@@ -94,10 +94,10 @@ func (v *Views) resolve(imageSize, patch, channels int, f Facts) {
 	fill(&v.Local.Size, views.LocalSize(imageSize, patch))
 	mean, std := repeat(0.5, channels), repeat(0.5, channels)
 	switch {
-	case channels == 3:
-		mean, std = views.Paper().Mean, views.Paper().Std
 	case len(f.Mean) == channels && len(f.Std) == channels:
 		mean, std = f.Mean, f.Std
+	case channels == 3:
+		mean, std = views.Paper().Mean, views.Paper().Std
 	}
 	if !v.Mean.set {
 		v.Mean = ListOf(mean...)

@@ -203,6 +203,8 @@ type array struct {
 	file  fileAt
 	data  int64  // where its numbers begin
 	bytes []byte // all of them, of an array that is compressed
+
+	broken error // the file cannot be read: it stands for one image that is broken
 }
 
 // read returns the bytes of image k.
@@ -253,7 +255,7 @@ func (a *array) image(k int) (*Image, error) {
 	return FromRaster(r, r.Low, r.High)
 }
 
-// ArraysSource is the images of .npy and .npz files. Only images that are asked for are read, but arrays that are
+// ArraysSource is the images of .npy and .npz files. One of several files that cannot be read is one broken image. Only images that are asked for are read, but arrays that are
 // compressed in an .npz file are in memory whole. It is made by [Open].
 type ArraysSource struct {
 	arrays []array
@@ -296,18 +298,29 @@ func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, err
 	all, err := parallel(ctx, len(paths), func(i int) (opened, error) {
 		a, labels, err := openArray(paths[i], o)
 		if err != nil {
-			return opened{}, fmt.Errorf("%s: %w", paths[i], err)
+			err = fmt.Errorf("%s: %w", paths[i], err)
+			return opened{array{dims: dims{n: 1}, broken: err}, nil}, nil
 		}
 		return opened{a, labels}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	good := slices.IndexFunc(all, func(a opened) bool { return a.broken == nil })
+	if good < 0 {
+		return nil, all[0].broken
+	}
 	var labels []int64
 	for i, a := range all {
-		if first := all[0]; a.channels != first.channels || a.deep() != first.deep() || a.element.kind != first.element.kind || a.element.size != first.element.size {
+		if a.broken != nil {
+			a.array.channels, a.element = all[good].channels, all[good].element
+			if o.Labels || o.LabelColumn != "" {
+				a.labels = []int64{-1}
+			}
+		}
+		if first := all[good]; a.channels != first.channels || a.deep() != first.deep() || a.element.kind != first.element.kind || a.element.size != first.element.size {
 			return nil, fmt.Errorf("%s has images of %d channels and elements %c%d, but %s of %d and %c%d: expected the same in all files",
-				paths[i], a.channels, a.kind, a.size, paths[0], first.channels, first.kind, first.size)
+				paths[i], a.channels, a.kind, a.size, paths[good], first.channels, first.kind, first.size)
 		}
 		s.first = append(s.first, s.n)
 		s.arrays = append(s.arrays, a.array)
@@ -332,7 +345,7 @@ func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, err
 		s.labelling = l
 	}
 	if want := o.Channels; s.n > 0 {
-		if err := convertible(s.arrays[0].channels, want); err != nil {
+		if err := convertible(all[good].channels, want); err != nil {
 			return nil, err
 		}
 	}
@@ -556,6 +569,9 @@ func (s *ArraysSource) Image(ctx context.Context, i int) (*Image, error) {
 		return nil, err
 	}
 	k, n := s.at(i)
+	if broken := s.arrays[k].broken; broken != nil {
+		return nil, broken
+	}
 	m, err := s.arrays[k].image(n)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name(i), err)
