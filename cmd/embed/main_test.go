@@ -122,6 +122,14 @@ func TestFolder(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "a.png\n\"sub/c\\nd.png\"\n", string(list))
 
+	// A list has its own order, and may leave some out.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "list.csv"), []byte("who,picture\nx,\"images/sub/c\nd.png\"\ny,images/a.png\n"), 0o644))
+	_, err = embed(t, "--weights", filepath.Join(dir, "w.safetensors"), "--data", filepath.Join(dir, "list.csv"), "--image_column", "picture",
+		"--device", "cpu", "--out", out)
+	require.NoError(t, err)
+	_, got = readNPY(t, out)
+	assert.Equal(t, append(append([]float32{}, x[12:]...), x[:12]...), got)
+
 	out = filepath.Join(dir, "out.safetensors")
 	_, err = embed(t, append(args, "--out", out)...)
 	require.NoError(t, err)

@@ -76,6 +76,34 @@ func evaluate(line ...string) (code int, out, log string) {
 	return code, stdout.String(), stderr.String()
 }
 
+// TestList: labels of a list's column are as good as folders' names.
+func TestList(t *testing.T) {
+	train, test := folders(t)
+	weights := savedEncoder(t)
+	code, byFolder, log := evaluate("--weights", weights, "--train", train, "--test", test, "--k", "3", "--json")
+	require.Zero(t, code, log)
+	list := func(dir string) string {
+		text := "file,species\n"
+		for _, class := range []string{"blank", "lying", "standing"} {
+			files, err := filepath.Glob(filepath.Join(dir, class, "*.png"))
+			require.NoError(t, err)
+			for _, f := range files {
+				text += f + "," + class + "\n"
+			}
+		}
+		path := filepath.Join(t.TempDir(), "list.csv")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		return path
+	}
+	code, byList, log := evaluate("--weights", weights, "--train", list(train), "--test", list(test), "--label-column", "species", "--k", "3", "--json")
+	require.Zero(t, code, log)
+	var a, b result
+	require.NoError(t, json.Unmarshal([]byte(byFolder), &a))
+	require.NoError(t, json.Unmarshal([]byte(byList), &b))
+	require.NotEmpty(t, a.Scores)
+	assert.Equal(t, a.Scores, b.Scores)
+}
+
 func TestJSON(t *testing.T) {
 	train, test := folders(t)
 	weights := savedEncoder(t)

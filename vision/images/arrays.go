@@ -127,16 +127,18 @@ func elementOf(descr string) (element, error) {
 // deep reports whether numbers are more than 8 bits.
 func (e element) deep() bool { return !(e.size == 1 && (e.kind == 'u' || e.kind == 'b')) }
 
-// limits are the numbers that stand for black and white: those of the type for integers of 16 bits, which are what cameras
-// and detectors give, and else 0 and 1: numbers are taken as they are.
+// limits are the numbers that stand for black and white: those of the type for integers of up to 16 bits, which are what cameras and
+// detectors give. They are equal where the type does not say.
 func (e element) limits() (low, high float64) {
 	switch {
 	case e.kind == 'u' && e.size == 2:
 		return 0, math.MaxUint16
 	case e.kind == 'i' && e.size == 2:
 		return math.MinInt16, math.MaxInt16
+	case e.kind == 'i' && e.size == 1:
+		return math.MinInt8, math.MaxInt8
 	}
-	return 0, 1
+	return 0, 0
 }
 
 // at is number i of some bytes.
@@ -252,6 +254,9 @@ func (a *array) image(k int) (*Image, error) {
 		r.Samples[i] = float32(a.at(b, from(i)))
 	}
 	r.Low, r.High = a.limits()
+	if r.Low == r.High {
+		return FromRaster(r, 0, 1) // as they are
+	}
 	return FromRaster(r, r.Low, r.High)
 }
 
@@ -275,7 +280,8 @@ func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, err
 	var classes []string // of folders
 	var byFolder []int32
 	if len(paths) == 1 && isDir(paths[0]) {
-		r := rules{extensions: map[string]bool{".npy": true, ".npz": true}, labels: o.Labels && o.LabelColumn == ""}
+		r := endings(".npy", ".npz")
+		r.labels = o.Labels && o.LabelColumn == ""
 		f, err := findFiles(ctx, paths[0], r, o.index())
 		if err != nil {
 			return nil, err
@@ -344,9 +350,16 @@ func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, err
 		}
 		s.labelling = l
 	}
-	if want := o.Channels; s.n > 0 {
-		if err := convertible(all[good].channels, want); err != nil {
-			return nil, err
+	if s.n == 0 {
+		return s, nil
+	}
+	if err := convertible(all[good].channels, o.Channels); err != nil {
+		return nil, err
+	}
+	if low, high := s.arrays[good].limits(); low == high && s.arrays[good].deep() && s.arrays[good].n > 0 {
+		if m, err := s.arrays[good].image(0); err == nil && (slices.Min(m.Float) < -1 || slices.Max(m.Float) > 2) {
+			o.notef("numbers of %s reach from %g to %g: they are taken as they are, and views expect them to be about 0 to 1",
+				s.names[good], slices.Min(m.Float), slices.Max(m.Float))
 		}
 	}
 	return s, nil

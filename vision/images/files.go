@@ -46,19 +46,21 @@ func (f *files) path(i int) string { return filepath.Join(f.root, f.Name(i)) }
 
 // rules say which files of a folder are wanted.
 type rules struct {
-	extensions map[string]bool // in lower case
-	magics     []string        // beginnings of wanted files that have no extension
-	labels     bool            // the first folder below the root is a file's class
+	key    string                 // tells rules that want other files apart
+	named  func(name string) bool // by their name, of those that have an extension
+	begins func(head []byte) bool // by their first bytes, of those that have none; nil: none of these
+	labels bool                   // the first folder below the root is a file's class
 }
 
-// key is equal for rules that want the same files.
-func (r rules) key() string {
-	var all []string
-	for e := range r.extensions {
-		all = append(all, e)
+// headLen is how many bytes of a file rules are shown.
+const headLen = 16
+
+// endings are rules that want files of some extensions.
+func endings(extensions ...string) rules {
+	return rules{
+		key:   strings.Join(extensions, " "),
+		named: func(name string) bool { return slices.Contains(extensions, strings.ToLower(filepath.Ext(name))) },
 	}
-	slices.Sort(all)
-	return fmt.Sprintf("%q %q", all, r.magics)
 }
 
 // listing is what a folder holds, hidden things left out.
@@ -297,10 +299,10 @@ func (w *walker) kind(path string, e fs.DirEntry) fs.FileMode {
 }
 
 func (w *walker) wanted(dir, name string) bool {
-	if ext := filepath.Ext(name); ext != "" {
-		return w.rules.extensions[strings.ToLower(ext)]
+	if filepath.Ext(name) != "" {
+		return w.rules.named(name)
 	}
-	if len(w.rules.magics) == 0 {
+	if w.rules.begins == nil {
 		return false
 	}
 	f, err := os.Open(filepath.Join(dir, name))
@@ -308,14 +310,9 @@ func (w *walker) wanted(dir, name string) bool {
 		return false
 	}
 	defer f.Close()
-	var head [16]byte
-	n, _ := f.Read(head[:])
-	for _, magic := range w.rules.magics {
-		if strings.HasPrefix(string(head[:n]), magic) {
-			return true
-		}
-	}
-	return false
+	var head [headLen]byte
+	n, _ := io.ReadFull(f, head[:]) // of a shorter file, all of it
+	return w.rules.begins(head[:n])
 }
 
 // flatten lists the files of all folders in their order.

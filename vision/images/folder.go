@@ -3,7 +3,11 @@ package images
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // extensions are those of image files, in lower case. What a file is, its first bytes decide when it is read.
@@ -47,12 +51,14 @@ func folder(ctx context.Context, dir string, o Options, x *folderIndex) (*Folder
 
 // imageFiles are the files that Decode reads.
 func imageFiles(labels bool) rules {
-	r := rules{extensions: extensions, labels: labels}
-	for _, f := range formats {
-		r.magics = append(r.magics, f.magic)
+	begins := func(head []byte) bool {
+		return slices.ContainsFunc(formats, func(f format) bool { return strings.HasPrefix(string(head), f.magic) })
 	}
-	return r
+	return rules{key: fmt.Sprint(slices.Sorted(maps.Keys(extensions))), named: imageName, begins: begins, labels: labels}
 }
+
+// imageName reports whether a file is named like an image.
+func imageName(path string) bool { return extensions[strings.ToLower(filepath.Ext(path))] }
 
 // Image reads and decodes file i.
 func (s *FolderSource) Image(ctx context.Context, i int) (*Image, error) {

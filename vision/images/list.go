@@ -137,9 +137,6 @@ func textFields(line string) []string {
 	return []string{line}
 }
 
-// imageName reports whether a file is named like an image.
-func imageName(path string) bool { return extensions[strings.ToLower(filepath.Ext(path))] }
-
 // columns are the places of a list's columns, -1 where there is none.
 type columns struct{ image, label, caption int }
 

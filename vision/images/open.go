@@ -282,10 +282,10 @@ func countKinds(ctx context.Context, dir string, count map[Kind]int, left *int, 
 		case strings.HasPrefix(name, "."):
 		case e.IsDir() || e.Type()&os.ModeSymlink != 0 && isDir(filepath.Join(dir, name)):
 			dirs = append(dirs, filepath.Join(dir, name))
+		case fileKind(name) != "":
+			count[fileKind(name)]++
 		case imageName(name):
 			count[FolderKind]++
-		default:
-			count[fileKind(name)]++
 		}
 	}
 	const deepest = 16 // links may lead back
@@ -331,23 +331,19 @@ func fileKind(path string) Kind {
 }
 
 // filesOf are the files of a kind that paths stand for: the files themselves, or those below folders.
-func filesOf(ctx context.Context, paths []string, o OpenOptions, extension ...string) ([]string, error) {
+func filesOf(ctx context.Context, paths []string, o OpenOptions, extension string) ([]string, error) {
 	var all []string
 	for _, path := range paths {
 		if !isDir(path) {
 			all = append(all, path)
 			continue
 		}
-		r := rules{extensions: map[string]bool{}}
-		for _, e := range extension {
-			r.extensions[e] = true
-		}
-		f, err := findFiles(ctx, path, r, nil)
+		f, err := findFiles(ctx, path, endings(extension), nil)
 		if err != nil {
 			return nil, err
 		}
 		if f.Len() == 0 {
-			return nil, fmt.Errorf("no %s file in it; found %s", extension[0], f.found)
+			return nil, fmt.Errorf("no %s file in it; found %s", extension, f.found)
 		}
 		found := make([]string, f.Len())
 		for i := range found {
