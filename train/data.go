@@ -3,6 +3,8 @@ package train
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
 
 	"github.com/gojepa/gojepa/internal/rng"
 	"github.com/gojepa/gojepa/train/config"
@@ -19,136 +21,107 @@ type data struct {
 	test     images.Source // nil: part of train is held out for evaluation
 }
 
-// sampled is how many images are looked at to learn the size and the colour of a collection, and measured the number whose
-// mean and standard deviation are taken.
-const (
-	sampled  = 32
-	measured = 1000
-)
+// measured is the number of images whose mean and standard deviation are taken.
+const measured = 1000
 
-// openData finds the images. Channels that are left open are the images' own: one if all that are looked at are grey.
-func openData(ctx context.Context, cfg config.Config, o options) (data, error) {
-	if o.source != nil {
-		return openOwn(ctx, cfg, o)
-	}
+// indexFolder is where in a run's folder it is kept what collections hold.
+const indexFolder = ".index"
+
+// openData finds the images. Channels that are left open are the images' own: one if all that are looked at are grey. Images are
+// deep, all of them, if one of those that are looked at is. out is the run's folder, and note is told what is worth knowing.
+func openData(ctx context.Context, cfg config.Config, o options, out string, note func(string)) (data, error) {
 	d := data{name: cfg.DataName()}
-	if cfg.Data.Path == "" {
-		if cfg.Data.TestPath != "" {
-			return d, fmt.Errorf("data.test_path: %s, expected none without data.path: MNIST has its own test images", cfg.Data.TestPath)
-		}
-		d.channels = cfg.Encoder.Channels.Or(1)
-		train, err := images.MNIST(ctx, "", true, d.channels)
-		if err != nil {
-			return d, err
-		}
-		test, err := images.MNIST(ctx, "", false, d.channels)
-		if err != nil {
-			return d, err
-		}
-		d.train, d.test = train, test
-		return d.looked(ctx, cfg, o)
+	if o.source != nil {
+		return d.openOwn(ctx, cfg, o)
 	}
-	open := func(dir string, channels int) (*images.FolderSource, error) {
-		f := images.DefaultOptions()
-		f.Channels, f.Labels = channels, cfg.Data.Labels
-		if err := f.JPEG.UnmarshalText([]byte(cfg.Data.JPEG)); err != nil {
-			return nil, fmt.Errorf("data.jpeg: %w", err)
-		}
-		return images.Folder(ctx, dir, f)
-	}
-	d.channels = cfg.Encoder.Channels.Or(3)
-	folder, err := open(cfg.Data.Path, d.channels)
+	train, test, err := openCollections(ctx, cfg, out, note)
 	if err != nil {
 		return d, err
 	}
-	if d.samples, err = look(ctx, folder, cfg.Seed); err != nil {
-		return d, err
+	channels := cfg.Encoder.Channels.Or(0)
+	same, samples, err := images.Alike(ctx, train, channels, cfg.Seed)
+	if err != nil {
+		return d, fmt.Errorf("images of %s: %w", cfg.Data.Path, err)
 	}
-	if _, known := cfg.Encoder.Channels.Get(); !known && grey(d.samples) {
-		d.channels = 1
-		if folder, err = open(cfg.Data.Path, 1); err != nil {
-			return d, err
-		}
+	d.train, d.samples, d.channels = same, samples, same.Channels
+	switch {
+	case o.test != nil:
+		d.test = o.test
+	case test != nil:
+		d.test = images.Uniform(test, same.Channels, same.Deep)
 	}
-	d.train = folder
-	if cfg.Data.TestPath != "" {
-		test, err := open(cfg.Data.TestPath, d.channels)
-		if err != nil {
-			return d, fmt.Errorf("--test-data: %w", err)
-		}
-		d.test = test
-	}
-	return d.looked(ctx, cfg, o)
+	return d, nil
 }
 
-// looked puts in the caller's test images, and looks at the others if that was not done.
-func (d data) looked(ctx context.Context, cfg config.Config, o options) (data, error) {
-	if o.test != nil {
-		d.test = o.test
+// openCollections opens what the configuration names, MNIST if it names nothing. test is nil if there are no images to
+// test with.
+func openCollections(ctx context.Context, cfg config.Config, out string, note func(string)) (train, test images.Source, err error) {
+	if cfg.Data.Path == "" {
+		if cfg.Data.TestPath != "" {
+			return nil, nil, fmt.Errorf("data.test_path: %s, expected none without data.path: MNIST has its own test images", cfg.Data.TestPath)
+		}
+		channels := cfg.Encoder.Channels.Or(1)
+		a, err := images.MNIST(ctx, "", true, channels)
+		if err != nil {
+			return nil, nil, err
+		}
+		b, err := images.MNIST(ctx, "", false, channels)
+		if err != nil {
+			return nil, nil, err
+		}
+		return a, b, nil
 	}
-	if d.samples != nil {
-		return d, nil
+	o, err := cfg.Data.Options()
+	if err != nil {
+		return nil, nil, fmt.Errorf("data.stretch: %w", err)
 	}
-	var err error
-	d.samples, err = look(ctx, d.train, cfg.Seed)
-	return d, err
+	if err := o.JPEG.UnmarshalText([]byte(cfg.Data.JPEG)); err != nil {
+		return nil, nil, fmt.Errorf("data.jpeg: %w", err)
+	}
+	o.Labels = cfg.Data.Labelled()
+	o.Channels = cfg.Encoder.Channels.Or(0)
+	o.Rescan, o.Note = cfg.Data.Rescan, note
+	switch cfg.Data.Index {
+	case "auto":
+		o.Index = filepath.Join(out, indexFolder)
+	case "none":
+	default:
+		o.Index = cfg.Data.Index
+	}
+	if train, err = images.Open(ctx, cfg.Data.Path, o); err != nil {
+		return nil, nil, err
+	}
+	if cfg.Data.TestPath == "" {
+		return train, nil, nil
+	}
+	o.Test = true
+	if test, err = images.Open(ctx, cfg.Data.TestPath, o); err != nil {
+		return nil, nil, fmt.Errorf("--test-data: %w", err)
+	}
+	return train, test, nil
 }
 
 // openOwn takes the caller's sources.
-func openOwn(ctx context.Context, cfg config.Config, o options) (data, error) {
-	d := data{name: cfg.DataName(), train: o.source}
+func (d data) openOwn(ctx context.Context, cfg config.Config, o options) (data, error) {
 	if cfg.Data.Path == "" {
 		d.name = "its own source"
 	}
+	d.train, d.test = o.source, o.test
 	if d.train.Len() == 0 {
 		return d, fmt.Errorf("the source has no images")
 	}
 	if cfg.Data.TestPath != "" {
 		return d, fmt.Errorf("data.test_path: %s, expected none beside a source of one's own: give WithTest", cfg.Data.TestPath)
 	}
-	d, err := d.looked(ctx, cfg, o)
+	_, samples, err := images.Alike(ctx, d.train, 0, cfg.Seed)
 	if err != nil {
 		return d, err
 	}
-	d.channels = d.samples[0].Channels
+	d.samples, d.channels = samples, samples[0].Channels // taken as they are
 	if n, known := cfg.Encoder.Channels.Get(); known && n != d.channels {
 		return d, fmt.Errorf("encoder.channels: %d, expected %d, as the source's images have", n, d.channels)
 	}
 	return d, nil
-}
-
-// look decodes a few images, spread over the collection. The error is the last image's if none can be read.
-func look(ctx context.Context, src images.Source, seed uint64) (found []*images.Image, err error) {
-	r := rng.New(seed, rng.Sample, 0, 0)
-	for range min(sampled, src.Len()) {
-		i := r.IntN(src.Len())
-		m, e := src.Image(ctx, i)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if e != nil {
-			err = fmt.Errorf("none of the images looked at can be read, the last being %s: %w", src.Name(i), e)
-			continue
-		}
-		found = append(found, m)
-	}
-	if len(found) == 0 {
-		return nil, err
-	}
-	return found, nil
-}
-
-// grey reports whether all images looked at are RGB with equal channels.
-func grey(samples []*images.Image) bool {
-	for _, m := range samples {
-		r, g, b := m.Plane(0), m.Plane(1), m.Plane(2)
-		for i := range r {
-			if r[i] != g[i] || r[i] != b[i] {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // facts are what open values of the configuration depend on.
@@ -159,7 +132,8 @@ func (d data) facts(ctx context.Context, cfg config.Config) (config.Facts, error
 		widths, heights = append(widths, m.Width), append(heights, m.Height)
 	}
 	f.Width, f.Height = median(widths), median(heights)
-	if d.channels != 3 {
+	// Of 3 channels of 8 bits, as photographs have, ImageNet's are taken.
+	if d.channels != 3 || slices.ContainsFunc(d.samples, (*images.Image).Deep) {
 		var err error
 		if f.Mean, f.Std, err = images.MeanStd(ctx, d.train, cfg.Seed, measured); err != nil {
 			return f, fmt.Errorf("measuring the images' mean: %w", err)
@@ -196,6 +170,14 @@ func (s subset) Label(i int) (int, bool) {
 		return l.Label(s.index[i])
 	}
 	return 0, false
+}
+
+// Caption is an image's text.
+func (s subset) Caption(i int) (string, bool) {
+	if c, ok := s.Source.(images.Captioned); ok {
+		return c.Caption(s.index[i])
+	}
+	return "", false
 }
 
 // Classes are those of the whole source.

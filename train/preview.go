@@ -41,7 +41,8 @@ func Preview(ctx context.Context, cfg config.Config, path string, opts ...Option
 	if err != nil {
 		return err
 	}
-	if r.data, err = openData(ctx, cfg, r.options); err != nil {
+	cfg.Data.Index = "none"
+	if r.data, err = openData(ctx, cfg, r.options, cfg.Out, func(string) {}); err != nil {
 		return err
 	}
 	facts, err := r.data.facts(ctx, cfg)

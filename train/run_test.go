@@ -322,11 +322,11 @@ func TestBadConfiguration(t *testing.T) {
 	assert.NoDirExists(t, c.Out, "nothing is left of a run that could not begin")
 
 	for what, change := range map[string]func(*config.Config){
-		"unknown model":           func(c *config.Config) { c.Encoder.Name = "vit_tini_patch16_224" },
-		"there is no such folder": func(c *config.Config) { c.Data.Path = filepath.Join(t.TempDir(), "nowhere") },
-		"fewer than a batch":      func(c *config.Config) { c.Schedule.BatchSize = config.Of(41) },
-		"cuda:99":                 func(c *config.Config) { c.Device = "cuda:99" },
-		"expected 1, as the sou":  func(c *config.Config) { c.Encoder.Channels = config.Of(3) },
+		"unknown model":                   func(c *config.Config) { c.Encoder.Name = "vit_tini_patch16_224" },
+		"there is no such file or folder": func(c *config.Config) { c.Data.Path = filepath.Join(t.TempDir(), "nowhere") },
+		"fewer than a batch":              func(c *config.Config) { c.Schedule.BatchSize = config.Of(41) },
+		"cuda:99":                         func(c *config.Config) { c.Device = "cuda:99" },
+		"expected 1, as the sou":          func(c *config.Config) { c.Encoder.Channels = config.Of(3) },
 	} {
 		c := small(t)
 		change(&c)

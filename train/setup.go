@@ -93,7 +93,7 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 			return nil, err
 		}
 	}
-	if r.data, err = openData(ctx, cfg, r.options); err != nil {
+	if r.data, err = openData(ctx, cfg, r.options, out, func(s string) { r.printf("%s\n", s) }); err != nil {
 		return nil, err
 	}
 	if n := len(file.Mean); n == r.data.channels {
@@ -118,9 +118,9 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 			return nil, err
 		}
 	}
-	if cfg.Data.Labels {
+	if cfg.Data.Labelled() {
 		if _, _, ok := r.data.evaluation(cfg.Seed); !ok {
-			return nil, fmt.Errorf("--labels: %s has images of fewer than two classes: expected a folder for each, right below --data and --test-data", r.data.name)
+			return nil, fmt.Errorf("--labels: %s has images of fewer than two classes: expected labels of two or more, or a folder for each, right below --data and --test-data", r.data.name)
 		}
 	}
 	r.cfg = cfg
@@ -163,7 +163,7 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 // run is an error, as a run's files would be lost among them, or overwrite them.
 func previous(out string) (*config.Config, error) {
 	entries, err := os.ReadDir(out)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lockFile })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lockFile || e.Name() == indexFolder })
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		return nil, nil
 	}

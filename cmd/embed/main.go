@@ -13,20 +13,23 @@ import (
 
 	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/vision/images"
 )
 
 // options are the command's flags.
 type options struct {
-	Data  string      `yaml:"data" flag:"data" arg:"PATH" help:"folder of images (JPEG, PNG), or a .npy file of float32 [N, C, H, W] that is taken as it is: not resized, not normalised"`
-	Out   string      `yaml:"out" flag:"out" arg:"FILE" help:"what to write: .npy, .safetensors or .csv"`
-	Model model.Flags `yaml:",inline"`
+	Data       string            `yaml:"data" flag:"data" arg:"PATH" help:"images: a folder, a list, .tar or .parquet files, as cmd/train takes them; or a .npy file of float32 [N, C, H, W] that is taken as it is: not resized, not normalised, unless --kind is arrays"`
+	Collection config.Collection `yaml:",inline"`
+	Out        string            `yaml:"out" flag:"out" arg:"FILE" help:"what to write: .npy, .safetensors or .csv"`
+	Model      model.Flags       `yaml:",inline"`
 }
 
 // formats are the endings of what can be written.
 var formats = []string{".npy", ".safetensors", ".csv"}
 
 func main() {
-	o := options{Model: model.Default()}
+	o := options{Collection: config.OpenCollection(), Model: model.Default()}
 	os.Exit(command(&o).Main(os.Args[1:], os.Stdout, os.Stderr, func(ctx context.Context, _ []string) error {
 		return run(ctx, o, os.Stderr)
 	}))
@@ -52,7 +55,7 @@ named, and has no row.`,
 func (o *options) check() error {
 	var errs []error
 	if o.Data == "" {
-		errs = append(errs, errors.New("--data: missing; expected a folder of images or a .npy file"))
+		errs = append(errs, errors.New("--data: missing; expected a folder of images or the like, or a .npy file"))
 	}
 	if ext := strings.ToLower(filepath.Ext(o.Out)); !slices.Contains(formats, ext) {
 		errs = append(errs, fmt.Errorf("--out: %q, expected a name that ends in %s", o.Out, strings.Join(formats, ", ")))
@@ -70,10 +73,10 @@ func run(ctx context.Context, o options, log io.Writer) error {
 	}
 	defer m.Close()
 	var f features
-	if strings.EqualFold(filepath.Ext(o.Data), ".npy") {
+	if strings.EqualFold(filepath.Ext(o.Data), ".npy") && o.Collection.Kind != string(images.ArraysKind) {
 		f, err = embedArray(ctx, m, o)
 	} else {
-		f, err = embedFolder(ctx, m, o, log)
+		f, err = embedImages(ctx, m, o, log)
 	}
 	if err != nil {
 		return err

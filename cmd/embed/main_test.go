@@ -122,6 +122,14 @@ func TestFolder(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "a.png\n\"sub/c\\nd.png\"\n", string(list))
 
+	// A list has its own order, and may leave some out.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "list.csv"), []byte("who,picture\nx,\"images/sub/c\nd.png\"\ny,images/a.png\n"), 0o644))
+	_, err = embed(t, "--weights", filepath.Join(dir, "w.safetensors"), "--data", filepath.Join(dir, "list.csv"), "--image_column", "picture",
+		"--device", "cpu", "--out", out)
+	require.NoError(t, err)
+	_, got = readNPY(t, out)
+	assert.Equal(t, append(append([]float32{}, x[12:]...), x[:12]...), got)
+
 	out = filepath.Join(dir, "out.safetensors")
 	_, err = embed(t, append(args, "--out", out)...)
 	require.NoError(t, err)
@@ -279,22 +287,22 @@ func TestBadInput(t *testing.T) {
 
 	good := map[string]string{"weights": at("w.safetensors"), "data": at("images"), "out": at("o.npy"), "device": "cpu"}
 	for want, change := range map[string]map[string]string{
-		"--weights: missing":                                   {"weights": ""},
-		"--data: missing":                                      {"data": ""},
-		`--out: "o.txt", expected a name that ends`:            {"out": "o.txt"},
-		"--out: there is no folder":                            {"out": at("none/o.npy")},
-		"--mean has 1 numbers and --std 0":                     {"mean": "1"},
-		"--batch-size: 0, expected 1 or more":                  {"batch-size": "0"},
-		"fp16":                                                 {"precision": "fp16"},
-		"--mean and --std: mean of 1":                          {"mean": "1", "std": "1"},
-		"there is no such folder":                              {"data": at("nowhere")},
-		"no image in it":                                       {"data": at("empty")},
-		"none of 1 images could be read":                       {"data": at("broken")},
-		"none.pt":                                              {"weights": at("none.pt")},
-		`unknown model "resnet"`:                               {"model": "resnet"},
-		"missing keys":                                         {"model": "resnet18"},
-		"multiples of the patch size 4":                        {"image-size": "18"},
-		"cuda:77":                                              {"device": "cuda:77"},
+		"--weights: missing":                        {"weights": ""},
+		"--data: missing":                           {"data": ""},
+		`--out: "o.txt", expected a name that ends`: {"out": "o.txt"},
+		"--out: there is no folder":                 {"out": at("none/o.npy")},
+		"--mean has 1 numbers and --std 0":          {"mean": "1"},
+		"--batch-size: 0, expected 1 or more":       {"batch-size": "0"},
+		"fp16":                                      {"precision": "fp16"},
+		"--mean and --std: mean of 1":               {"mean": "1", "std": "1"},
+		"there is no such file or folder":           {"data": at("nowhere")},
+		"no image in it":                            {"data": at("empty")},
+		"none of the images looked at can be read":  {"data": at("broken")},
+		"none.pt":                       {"weights": at("none.pt")},
+		`unknown model "resnet"`:        {"model": "resnet"},
+		"missing keys":                  {"model": "resnet18"},
+		"multiples of the patch size 4": {"image-size": "18"},
+		"cuda:77":                       {"device": "cuda:77"},
 		"double.npy: <f8[1 3 16 16]: expected float32":         {"data": at("double.npy")},
 		"flat.npy: <f4[768]: expected float32":                 {"data": at("flat.npy")},
 		"images of 1 channels: expected 3":                     {"data": at("grey.npy")},
@@ -302,7 +310,7 @@ func TestBadInput(t *testing.T) {
 		"none.npy: shape [0 3 16 16] has no pixels":            {"data": at("none.npy")},
 		"cut.npy: image 2 of 3":                                {"data": at("cut.npy")},
 		"gone.npy":                                             {"data": at("gone.npy")},
-		"it is a file, expected a folder":                      {"data": at("w.safetensors")},
+		"it is a file of no known kind":                        {"data": at("w.safetensors")},
 	} {
 		var line []string
 		for _, flag := range []string{"weights", "data", "out", "device", "model", "image-size", "mean", "std", "batch-size", "precision"} {

@@ -16,17 +16,25 @@ import (
 	"github.com/gojepa/gojepa/vision/images"
 )
 
-// embedFolder embeds the images of a folder.
-func embedFolder(ctx context.Context, m *vision.Model, o options, log io.Writer) (features, error) {
-	opts := images.DefaultOptions()
+// embedImages embeds the images of a collection.
+func embedImages(ctx context.Context, m *vision.Model, o options, log io.Writer) (features, error) {
+	opts, err := o.Collection.Options()
+	if err != nil {
+		return features{}, fmt.Errorf("--stretch: %w", err)
+	}
 	opts.Channels = len(m.Mean)
-	folder, err := images.Folder(ctx, o.Data, opts)
+	opts.Note = func(note string) { fmt.Fprintln(log, note) }
+	found, err := images.Open(ctx, o.Data, opts)
 	if err != nil {
 		return features{}, err
 	}
-	bar := progress.New(log, progress.Options{Total: folder.Len(), Unit: "image", Item: "images", Every: 10 * time.Second})
+	src, _, err := images.Alike(ctx, found, opts.Channels, 0)
+	if err != nil {
+		return features{}, fmt.Errorf("images of %s: %w", o.Data, err)
+	}
+	bar := progress.New(log, progress.Options{Total: src.Len(), Unit: "image", Item: "images", Every: 10 * time.Second})
 	defer bar.Finish()
-	x, err := eval.Extract(ctx, m.Thread, m.Encoder, &counted{Source: folder, bar: bar}, o.Model.Extract(m))
+	x, err := eval.Extract(ctx, m.Thread, m.Encoder, &counted{Source: src, bar: bar}, o.Model.Extract(m))
 	if err != nil {
 		return features{}, fmt.Errorf("embedding %s: %w", o.Data, err)
 	}
@@ -34,11 +42,11 @@ func embedFolder(ctx context.Context, m *vision.Model, o options, log io.Writer)
 		fmt.Fprintf(bar, "left out %s: %v\n", b.Name, b.Err)
 	}
 	if n := len(x.Broken); n > 0 {
-		fmt.Fprintf(bar, "left out %d of %d images\n", n, folder.Len())
+		fmt.Fprintf(bar, "left out %d of %d images\n", n, src.Len())
 	}
 	f := features{x: x.X, dim: x.D}
 	for _, i := range x.Samples {
-		f.files = append(f.files, folder.Name(i))
+		f.files = append(f.files, src.Name(i))
 	}
 	return f, nil
 }

@@ -76,13 +76,41 @@ func evaluate(line ...string) (code int, out, log string) {
 	return code, stdout.String(), stderr.String()
 }
 
+// TestList: labels of a list's column are as good as folders' names.
+func TestList(t *testing.T) {
+	train, test := folders(t)
+	weights := savedEncoder(t)
+	code, byFolder, log := evaluate("--weights", weights, "--train", train, "--test", test, "--k", "3", "--json")
+	require.Zero(t, code, log)
+	list := func(dir string) string {
+		text := "file,species\n"
+		for _, class := range []string{"blank", "lying", "standing"} {
+			files, err := filepath.Glob(filepath.Join(dir, class, "*.png"))
+			require.NoError(t, err)
+			for _, f := range files {
+				text += f + "," + class + "\n"
+			}
+		}
+		path := filepath.Join(t.TempDir(), "list.csv")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		return path
+	}
+	code, byList, log := evaluate("--weights", weights, "--train", list(train), "--test", list(test), "--label-column", "species", "--k", "3", "--json")
+	require.Zero(t, code, log)
+	var a, b result
+	require.NoError(t, json.Unmarshal([]byte(byFolder), &a))
+	require.NoError(t, json.Unmarshal([]byte(byList), &b))
+	require.NotEmpty(t, a.Scores)
+	assert.Equal(t, a.Scores, b.Scores)
+}
+
 func TestJSON(t *testing.T) {
 	train, test := folders(t)
 	weights := savedEncoder(t)
 	code, out, log := evaluate("--weights", weights, "--train", train, "--test", test, "--k", "3", "--pixels", "--json")
 	require.Zero(t, code, log)
 	assert.Contains(t, log, "left out "+filepath.Join("lying", "b.png"))
-	assert.Contains(t, log, "left out 1 images of "+train+" that lie in no class's folder")
+	assert.Contains(t, log, "left out 1 images of "+train+" that have no label")
 
 	var r result
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
@@ -136,9 +164,9 @@ func TestMistakes(t *testing.T) {
 			"evaluate: --weights: missing"}},
 		{[]string{"--weights", "nowhere", "--train", train, "--test", test}, 1, []string{"nowhere"}},
 		{[]string{"--weights", weights, "--train", train, "--test", "nowhere"}, 1,
-			[]string{"evaluate: --test: images of nowhere: there is no such folder"}},
+			[]string{"evaluate: --test: images of nowhere: there is no such file or folder"}},
 		{[]string{"--weights", weights, "--train", flat, "--test", test}, 1,
-			[]string{"evaluate: --train: images of " + flat + ": all lie directly in it, expected a folder for each class"}},
+			[]string{"evaluate: --train: images of " + flat + ": none has a label, expected a folder for each class, or a column of labels"}},
 		{[]string{"--weights", weights, "--train", train, "--test", other}, 1,
 			[]string{"is of class dotted, which the training set does not have"}},
 		{[]string{"--weights", weights, "--train", other, "--test", test}, 1,

@@ -11,13 +11,16 @@ import (
 	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision/views"
 )
 
 // options are the command's flags.
 type options struct {
-	Train string `yaml:"train" flag:"train" arg:"DIR" help:"folder of images to learn from, in one folder for each class; without --train and --test: the MNIST digits"`
-	Test  string `yaml:"test" flag:"test" arg:"DIR" help:"folder of images to be tested on, likewise"`
+	Train string `yaml:"train" flag:"train" arg:"PATH" help:"images to learn from, with labels: a folder for each class, a list, .tar, .parquet, .npy or .npz files, as cmd/train takes them; without --train and --test: the MNIST digits"`
+	Test  string `yaml:"test" flag:"test" arg:"PATH" help:"images to be tested on, likewise"`
+
+	Collection config.Collection `yaml:",inline"`
 
 	Probe       string    `yaml:"probe" flag:"probe" enum:"lbfgs,adamw" arg:"lbfgs|adamw" help:"linear classifier: lbfgs is the optimum of logistic regression on standardised features; adamw the LeJEPA paper's, on features after LayerNorm"`
 	L2          []float64 `yaml:"l2" flag:"l2" arg:"LIST" help:"strengths of regularisation of lbfgs; of several, one is chosen on a fifth of the training images"`
@@ -33,7 +36,7 @@ type options struct {
 func defaults() options {
 	knn := eval.DefaultKNN()
 	return options{
-		Probe: "lbfgs", L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature, Model: model.Default(),
+		Collection: config.OpenCollection(), Probe: "lbfgs", L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature, Model: model.Default(),
 	}
 }
 
@@ -49,8 +52,8 @@ func command(o *options) *cli.Command {
 		Name:     "evaluate",
 		Synopsis: "measures an encoder's features by images with labels: top-1 accuracy of k-NN and of a linear probe.",
 		About: `The encoder stays as it is: its features of the training images are what neighbours are looked for among and a linear
-classifier is fitted to, and the test images' are classified. Classes are matched by their folders' names. An image that
-cannot be read, or lies in no class's folder, is named or counted, and left out.`,
+classifier is fitted to, and the test images' are classified. Classes are matched by their names. An image that cannot be
+read, or has no label, is named or counted, and left out.`,
 		Examples: []cli.Example{
 			{For: "what a run has trained", Line: "evaluate --weights runs/photos/encoder.safetensors --train photos/train --test photos/test"},
 			{For: "the demo's encoder beside raw pixels, on MNIST", Line: "evaluate --weights runs/demo/encoder.safetensors --pixels"},

@@ -30,24 +30,32 @@ func (o options) open(ctx context.Context, channels int) (train, test source, er
 		b, err := images.MNIST(ctx, "", false, channels)
 		return source{Labelled: a, flag: "train", path: "MNIST"}, source{Labelled: b, flag: "test", path: "MNIST"}, err
 	}
-	if train, err = folder(ctx, "train", o.Train, channels); err != nil {
+	if train, err = o.collection(ctx, "train", o.Train, channels); err != nil {
 		return train, test, err
 	}
-	test, err = folder(ctx, "test", o.Test, channels)
+	test, err = o.collection(ctx, "test", o.Test, channels)
 	return train, test, err
 }
 
-func folder(ctx context.Context, flag, path string, channels int) (source, error) {
-	opts := images.DefaultOptions()
-	opts.Channels, opts.Labels = channels, true
-	f, err := images.Folder(ctx, path, opts)
+// collection opens the images of a flag.
+func (o options) collection(ctx context.Context, flag, path string, channels int) (source, error) {
+	opts, err := o.Collection.Options()
+	if err != nil {
+		return source{}, fmt.Errorf("--stretch: %w", err)
+	}
+	opts.Channels, opts.Labels, opts.Test = channels, true, flag == "test"
+	found, err := images.Open(ctx, path, opts)
 	if err != nil {
 		return source{}, fmt.Errorf("--%s: %w", flag, err)
 	}
-	if len(f.Classes()) == 0 {
-		return source{}, fmt.Errorf("--%s: images of %s: all lie directly in it, expected a folder for each class", flag, path)
+	s, _, err := images.Alike(ctx, found, channels, 0)
+	if err != nil {
+		return source{}, fmt.Errorf("--%s: images of %s: %w", flag, path, err)
 	}
-	return source{Labelled: f, flag: flag, path: path}, nil
+	if len(s.Classes()) == 0 {
+		return source{}, fmt.Errorf("--%s: images of %s: none has a label, expected a folder for each class, or a column of labels", flag, path)
+	}
+	return source{Labelled: s, flag: flag, path: path}, nil
 }
 
 func (s source) describe() set {
@@ -83,7 +91,7 @@ func (k kind) of(ctx context.Context, s source, log io.Writer, name bool) (eval.
 			fmt.Fprintf(log, "left out %s: %v\n", b.Name, b.Err)
 		}
 		if n := x.N - labelled.N; n > 0 {
-			fmt.Fprintf(log, "left out %d images of %s that lie in no class's folder\n", n, s.path)
+			fmt.Fprintf(log, "left out %d images of %s that have no label\n", n, s.path)
 		}
 	}
 	return labelled, nil

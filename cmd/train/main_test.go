@@ -108,7 +108,7 @@ func TestMistakes(t *testing.T) {
 		line []string
 		want []string
 	}{
-		"missing folder":          {[]string{"--data", filepath.Join(empty, "none")}, []string{"none", "no such folder"}},
+		"missing folder":          {[]string{"--data", filepath.Join(empty, "none")}, []string{"none", "no such file or folder"}},
 		"empty folder":            {[]string{"--data", empty}, []string{empty}},
 		"a folder without images": {[]string{"--data", noImages}, []string{noImages}},
 		"unknown model":           {tiny(folder(t, 8), filepath.Join(empty, "o"), "--model", "vit_tinny_patch16_224"), []string{"unknown model", "did you mean vit_tiny_patch16_224"}},

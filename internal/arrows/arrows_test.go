@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"vision/views":        {"vision/images"},
 	"eval":                {"torch", "torch/nn", "torch/optim", "vision", "vision/images", "vision/views"},
 	"train":               {"eval", "lejepa", "sigreg", "sigreg/univariate", "torch", "torch/nn", "torch/optim", "torch/weights", "train/...", "vision", "vision/images", "vision/views"},
-	"train/...":           {"lejepa", "sigreg", "train/...", "vision/views"},
+	"train/...":           {"lejepa", "sigreg", "train/...", "vision/images", "vision/views"},
 	"cmd/...":             {"cmd/internal/...", "eval", "lejepa", "sigreg", "sigreg/gaussianity", "torch", "torch/weights", "torch/weights/layout", "train", "train/...", "vision", "vision/images", "vision/views"},
 	"internal/...":        {},
 	"scripts/...":         {"lejepa", "sigreg", "torch", "torch/nn", "torch/weights", "train", "vision"},

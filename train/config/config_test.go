@@ -53,6 +53,7 @@ func TestZeroConfig(t *testing.T) {
 	err := Config{}.Validate()
 	require.Error(t, err)
 	assert.Equal(t, strings.TrimSpace(`
+data.stretch: "", expected auto, file, window, zscale, asinh, LOW:HIGH or percentile:LOW:HIGH
 encoder.model: "", expected a model's name, or auto
 views.global.count: 0, expected at least 1
 loss.slices: 0, expected 1 or more
@@ -61,6 +62,9 @@ loss.t_max: 0, expected a number above 0
 loss.resample_every: 0, expected 1 or more
 projector.dim: 0, expected 1 or more
 optim.eps: 0, expected a number above 0
+data.kind: "", expected auto, folder, list, shards, parquet, arrays, hdf5, cifar or idx
+data.bits: "", expected auto or 8
+data.array_layout: "", expected auto, hw, hwc, chw, nhw, nhwc or nchw
 data.jpeg: "", expected auto, go or turbo
 encoder.pool: "", expected auto, token or avg
 views.preset: "", expected paper, minimal, medical, satellite or astronomy
@@ -189,7 +193,7 @@ func TestLoadErrors(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	every := Default()
 	require.NoError(t, every.Decode([]byte(`
-data: {path: "a: b", test_path: "true", labels: true, jpeg: go, max_broken: 0.25}
+data: {path: "a: b", test_path: "true", labels: true, kind: list, image_column: "1", label_column: "2", caption_column: "~", root: /x, stretch: "0:10", bits: "8", array_layout: hwc, jpeg: go, max_broken: 0.25, index: none, rescan: true}
 encoder: {model: resnet18, init: a.pt, image_size: 96, patch_size: 8, channels: 1, width: 32, depth: 1, heads: 2, pool: avg, registers: 4, layer_scale: 1e-5, qk_norm: true, swiglu: true, num_classes: 512, drop_path: 0.125}
 views:
   preset: minimal

@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -13,8 +14,8 @@ type Facts struct {
 	GPU           bool // the device is one
 	BF16          bool // the device computes in bfloat16 natively
 
-	// Mean and Std are the images' own statistics, one for each channel, of samples in [0, 1]. They may be left out, and
-	// are not needed for 3 channels.
+	// Mean and Std are the images' own statistics, one for each channel, of samples in [0, 1]. They may be left out;
+	// ImageNet's are then taken for 3 channels.
 	Mean, Std []float64
 }
 
@@ -108,7 +109,11 @@ func (c Config) TotalSteps(images int) int {
 	return c.Schedule.Epochs.value * c.StepsPerEpoch(images)
 }
 
-// DataName is a short name for the data: the folder's, or its parent's where the folder's says only "train" or the like.
+// collectionFile is how the name of a collection that is a file ends.
+var collectionFile = regexp.MustCompile(`(?i)\.(csv|tsv|txt|tar|parquet|npy|npz|bin)(\.gz)?$`)
+
+// DataName is a short name for the data: the folder's or the file's, or its parent's where the name says only "train" or the
+// like, or is a pattern.
 func (c Config) DataName() string {
 	if c.Data.Path == "" {
 		return "mnist"
@@ -119,7 +124,12 @@ func (c Config) DataName() string {
 	}
 	for {
 		dir, base := filepath.Dir(path), filepath.Base(path)
-		switch strings.ToLower(base) {
+		base = collectionFile.ReplaceAllString(base, "")
+		name := strings.ToLower(base)
+		if strings.ContainsAny(name, "*?[{") {
+			name = "data"
+		}
+		switch name {
 		case "train", "training", "images", "img", "data":
 			if filepath.Dir(dir) != dir {
 				path = dir

@@ -102,7 +102,8 @@ func TestSteps(t *testing.T) {
 func TestDataName(t *testing.T) {
 	for path, want := range map[string]string{
 		"": "mnist", "photos": "photos", "../shared/data/eurosat/train": "eurosat", "/data/xrays/images/train/": "xrays",
-		"/train": "train", "/": "data", "Train": "config", "a/b.c": "b.c",
+		"/train": "train", "/": "data", "Train": "config", "a/b.c": "b.c", "photos/list.csv.gz": "list",
+		"photos/train.parquet": "photos", "photos/shard-{000..099}.tar": "photos", "photos/data/train-*.parquet": "photos",
 	} {
 		c := Default()
 		c.Data.Path = path
@@ -117,6 +118,7 @@ func TestDifferences(t *testing.T) {
 	base := Default().Resolve(eurosat())
 	other := map[string]string{
 		"data.path": "elsewhere", "data.test_path": "test", "encoder.model": "resnet18", "precision": "fp32", "device": "cpu",
+		"data.image_column": "b", "data.label_column": "b", "data.caption_column": "b", "data.root": "b", "data.stretch": "zscale",
 		"encoder.init": "b.pt", "out": "b", "checkpoint_every": "5", "eval_every": "1epoch", "optim.clip_norm": "1", "optim.betas": "0.5,0.5",
 		"projector.hidden": "1,2", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
 		"views.global.scale": "0.5,1", "views.global.ratio": "1,1", "views.global.interpolation": "bicubic",
@@ -124,7 +126,8 @@ func TestDifferences(t *testing.T) {
 		"views.local.scale": "0.5,1", "views.local.ratio": "1,1", "views.local.interpolation": "bicubic",
 	}
 	free := map[string]bool{
-		"data.test_path": true, "data.labels": true, "data.jpeg": true, "data.max_broken": true, "device": true, "threads": true, "workers": true, "out": true,
+		"data.test_path": true, "data.labels": true, "data.jpeg": true, "data.max_broken": true, "data.label_column": true,
+		"data.caption_column": true, "data.index": true, "data.rescan": true, "device": true, "threads": true, "workers": true, "out": true,
 		"resume": true, "checkpoint_every": true, "eval_every": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true,
 	}
 	for i, f := range fields.Of(&base) {

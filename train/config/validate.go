@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gojepa/gojepa/internal/fields"
+	"github.com/gojepa/gojepa/vision/images"
 )
 
 // problems gathers what is wrong with a configuration.
@@ -34,6 +35,9 @@ var devicePattern = regexp.MustCompile(`^(auto|cpu|cuda|cuda:[0-9]+)$`)
 func (c Config) Validate() error {
 	var p problems
 	p.check(c.Data.MaxBroken >= 0 && c.Data.MaxBroken <= 1, "data.max_broken", c.Data.MaxBroken, "a share from 0 to 1")
+	if _, err := images.ParseStretch(c.Data.Stretch); err != nil {
+		p.check(false, "data.stretch", strconv.Quote(c.Data.Stretch), "auto, file, window, zscale, asinh, LOW:HIGH or percentile:LOW:HIGH")
+	}
 	e := c.Encoder
 	p.check(e.Name != "", "encoder.model", `""`, "a model's name, or auto")
 	p.atLeast(1, "encoder.image_size", e.ImageSize)

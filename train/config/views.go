@@ -20,8 +20,8 @@ type Views struct {
 	Solarize     Solarize             `yaml:"solarize"`
 	DropChannels DropChannels         `yaml:"drop_channels"`
 	Steps        views.Steps          `yaml:"steps" arg:"LIST" help:"augmentations of one's own choice and order, in place of all above but the crops: a list such as [{dihedral: {p: 1}}, {blur: {p: 0.5, kernel: 7, sigma: [0.1, 2]}}]"`
-	Mean         AutoList             `yaml:"mean" arg:"X,X,…" help:"mean of each channel, of samples in [0, 1], subtracted before the encoder; auto is ImageNet's for 3 channels and the data's own for others"`
-	Std          AutoList             `yaml:"std" arg:"X,X,…" help:"standard deviation of each channel, likewise"`
+	Mean         AutoList             `yaml:"mean" flag:"mean" arg:"X,X,…" help:"mean of each channel, of samples in [0, 1], subtracted before the encoder; auto is ImageNet's for 3 channels of 8 bits and the data's own for others, measured on 1000 images"`
+	Std          AutoList             `yaml:"std" flag:"std" arg:"X,X,…" help:"standard deviation of each channel, likewise"`
 }
 
 // Jitter is [views.JitterConfig] with colour that may be left open.
@@ -187,10 +187,10 @@ func (v *Views) resolve(imageSize, patch, channels int, f Facts) {
 	}
 	mean, std := repeat(0.5, channels), repeat(0.5, channels)
 	switch {
-	case channels == 3:
-		mean, std = views.Paper().Mean, views.Paper().Std
 	case len(f.Mean) == channels && len(f.Std) == channels:
 		mean, std = f.Mean, f.Std
+	case channels == 3:
+		mean, std = views.Paper().Mean, views.Paper().Std
 	}
 	if !v.Mean.set {
 		v.Mean = ListOf(mean...)

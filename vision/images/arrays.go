@@ -127,16 +127,18 @@ func elementOf(descr string) (element, error) {
 // deep reports whether numbers are more than 8 bits.
 func (e element) deep() bool { return !(e.size == 1 && (e.kind == 'u' || e.kind == 'b')) }
 
-// limits are the numbers that stand for black and white: those of the type for integers of 16 bits, which are what cameras
-// and detectors give, and else 0 and 1: numbers are taken as they are.
+// limits are the numbers that stand for black and white: those of the type for integers of up to 16 bits, which are what cameras and
+// detectors give. They are equal where the type does not say.
 func (e element) limits() (low, high float64) {
 	switch {
 	case e.kind == 'u' && e.size == 2:
 		return 0, math.MaxUint16
 	case e.kind == 'i' && e.size == 2:
 		return math.MinInt16, math.MaxInt16
+	case e.kind == 'i' && e.size == 1:
+		return math.MinInt8, math.MaxInt8
 	}
-	return 0, 1
+	return 0, 0
 }
 
 // at is number i of some bytes.
@@ -203,6 +205,8 @@ type array struct {
 	file  fileAt
 	data  int64  // where its numbers begin
 	bytes []byte // all of them, of an array that is compressed
+
+	broken error // the file cannot be read: it stands for one image that is broken
 }
 
 // read returns the bytes of image k.
@@ -214,8 +218,9 @@ func (a *array) read(k int) ([]byte, error) {
 	return a.file.read(a.data+int64(k)*n, n)
 }
 
-// image makes image k. Numbers of 8 bits stay; others become floats.
-func (a *array) image(k int) (*Image, error) {
+// image makes image k. Numbers of 8 bits stay; others become floats: integers by their limits and floats as they are, unless
+// the options ask for a stretch.
+func (a *array) image(k int, o Options) (*Image, error) {
 	b, err := a.read(k)
 	if err != nil {
 		return nil, err
@@ -250,10 +255,22 @@ func (a *array) image(k int) (*Image, error) {
 		r.Samples[i] = float32(a.at(b, from(i)))
 	}
 	r.Low, r.High = a.limits()
-	return FromRaster(r, r.Low, r.High)
+	var m *Image
+	switch {
+	case o.Stretch != Stretch{}:
+		m, err = o.Stretch.Apply(r, "NumPy array")
+	case r.Low == r.High:
+		m, err = FromRaster(r, 0, 1)
+	default:
+		m, err = FromRaster(r, r.Low, r.High)
+	}
+	if err == nil && o.Reduce16 {
+		m = round(m)
+	}
+	return m, err
 }
 
-// ArraysSource is the images of .npy and .npz files. Only images that are asked for are read, but arrays that are
+// ArraysSource is the images of .npy and .npz files. One of several files that cannot be read is one broken image. Only images that are asked for are read, but arrays that are
 // compressed in an .npz file are in memory whole. It is made by [Open].
 type ArraysSource struct {
 	arrays []array
@@ -273,7 +290,7 @@ func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, err
 	var classes []string // of folders
 	var byFolder []int32
 	if len(paths) == 1 && isDir(paths[0]) {
-		r := extensions(".npy", ".npz")
+		r := endings(".npy", ".npz")
 		r.labels = o.Labels && o.LabelColumn == ""
 		f, err := findFiles(ctx, paths[0], r, o.index())
 		if err != nil {
@@ -297,18 +314,29 @@ func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, err
 	all, err := parallel(ctx, len(paths), func(i int) (opened, error) {
 		a, labels, err := openArray(paths[i], o)
 		if err != nil {
-			return opened{}, fmt.Errorf("%s: %w", paths[i], err)
+			err = fmt.Errorf("%s: %w", paths[i], err)
+			return opened{array{dims: dims{n: 1}, broken: err}, nil}, nil
 		}
 		return opened{a, labels}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	good := slices.IndexFunc(all, func(a opened) bool { return a.broken == nil })
+	if good < 0 {
+		return nil, all[0].broken
+	}
 	var labels []int64
 	for i, a := range all {
-		if first := all[0]; a.channels != first.channels || a.deep() != first.deep() || a.element.kind != first.element.kind || a.element.size != first.element.size {
+		if a.broken != nil {
+			a.array.channels, a.element = all[good].channels, all[good].element
+			if o.Labels || o.LabelColumn != "" {
+				a.labels = []int64{-1}
+			}
+		}
+		if first := all[good]; a.channels != first.channels || a.deep() != first.deep() || a.element.kind != first.element.kind || a.element.size != first.element.size {
 			return nil, fmt.Errorf("%s has images of %d channels and elements %c%d, but %s of %d and %c%d: expected the same in all files",
-				paths[i], a.channels, a.kind, a.size, paths[0], first.channels, first.kind, first.size)
+				paths[i], a.channels, a.kind, a.size, paths[good], first.channels, first.kind, first.size)
 		}
 		s.first = append(s.first, s.n)
 		s.arrays = append(s.arrays, a.array)
@@ -332,9 +360,16 @@ func openArrays(ctx context.Context, paths []string, o OpenOptions) (Source, err
 		}
 		s.labelling = l
 	}
-	if want := o.Channels; s.n > 0 {
-		if err := convertible(s.arrays[0].channels, want); err != nil {
-			return nil, err
+	if s.n == 0 {
+		return s, nil
+	}
+	if err := convertible(all[good].channels, o.Channels); err != nil {
+		return nil, err
+	}
+	if low, high := s.arrays[good].limits(); low == high && s.arrays[good].deep() && s.arrays[good].n > 0 {
+		if m, err := s.arrays[good].image(0, Options{}); err == nil && (slices.Min(m.Float) < -1 || slices.Max(m.Float) > 2) {
+			o.notef("numbers of %s reach from %g to %g: they are taken as they are, and views expect them to be about 0 to 1",
+				s.names[good], slices.Min(m.Float), slices.Max(m.Float))
 		}
 	}
 	return s, nil
@@ -557,7 +592,10 @@ func (s *ArraysSource) Image(ctx context.Context, i int) (*Image, error) {
 		return nil, err
 	}
 	k, n := s.at(i)
-	m, err := s.arrays[k].image(n)
+	if broken := s.arrays[k].broken; broken != nil {
+		return nil, broken
+	}
+	m, err := s.arrays[k].image(n, s.opts)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name(i), err)
 	}

@@ -86,6 +86,16 @@ func TestOpenArrays(t *testing.T) {
 			require.InDelta(t, float64(want[2].Pix[k])/255, v, bound)
 		}
 	}
+	// Numbers that are far from 0 to 1 are taken as they are, which is said.
+	far := filepath.Join(t.TempDir(), "far.npy")
+	var b bytes.Buffer
+	require.NoError(t, npy.Write(&b, []int{1, 2, 2}, []float32{-5, 0, 1, 4000}))
+	require.NoError(t, os.WriteFile(far, b.Bytes(), 0o644))
+	var note string
+	m, err := open(t, far, func(o *OpenOptions) { o.Note = func(s string) { note = s } }).Image(ctx, 0)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{-5, 0, 1, 4000}, m.Float)
+	assert.Contains(t, note, "numbers of far.npy reach from -5 to 4000")
 	// A folder of files, with classes; all must be alike.
 	dir := t.TempDir()
 	for _, c := range []string{"a", "b"} {
@@ -175,6 +185,7 @@ func TestArraysBroken(t *testing.T) {
 	require.ErrorContains(t, err, "ends after")
 }
 
+// TestSentinel reads scenes of 13 bands in floats, where they are.
 func TestSentinel(t *testing.T) {
 	path := "../../../shared/data/formats/npy/sentinel2_13band_5x101x100x13_f32.npy"
 	if _, err := os.Stat(path); err != nil {

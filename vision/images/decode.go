@@ -30,6 +30,9 @@ type Options struct {
 	MaxPixels int64
 	// Deep makes all images deep: samples of 8 bits are divided by 255, deeper ones are scaled by Stretch.
 	Deep bool
+	// AsIs leaves each image the depth of its file: samples of 8 bits stay those, and deeper ones are scaled by Stretch, where
+	// neither Deep nor Reduce16 is set.
+	AsIs bool
 	// Stretch says how deeper samples than 8 bits are scaled. JPEG and PNG files of 8 bits have no need of it.
 	Stretch Stretch
 	// Reduce16 rounds deeper samples to 8 bits after Stretch rather than refuse them, where Deep is not set. Of PNG files

@@ -1,8 +1,9 @@
-// Package images reads collections of images: folder trees of JPEG, PNG, DICOM, TIFF, FITS and NumPy files, IDX files such
-// as MNIST's, and arrays in HDF5 files.
+// Package images reads collections of images: folder trees of JPEG, PNG, DICOM, TIFF, FITS and NumPy files, lists of them,
+// tar files as WebDataset writes them, Parquet files as the Hugging Face hub has them, arrays in NumPy's and HDF5 files, and
+// CIFAR's and MNIST's own files. [Open] tells which it is.
 //
 // Every collection is a [Source]: a length, a name for each image, and pixels on demand. A source that knows classes is
-// [Labelled] too. Another kind of collection is a type with these three methods.
+// [Labelled] too, and one with texts [Captioned]. Another kind of collection is a type with these three methods.
 //
 // # Pixels
 //

@@ -46,17 +46,18 @@ func (f *files) path(i int) string { return filepath.Join(f.root, f.Name(i)) }
 
 // rules say which files of a folder are wanted.
 type rules struct {
-	kinds  string            // names them: equal for rules that want the same files
-	byName func(string) bool // whether a file with an extension is wanted
-	byHead func([]byte) bool // whether one without is, by its first bytes; nil: none is
-	labels bool              // the first folder below the root is a file's class
+	key    string                 // tells rules that want other files apart
+	named  func(name string) bool // by their name, of those that have an extension
+	begins func(head []byte) bool // by their first bytes, of those that have none; nil: none of these
+	labels bool                   // the first folder below the root is a file's class
 }
 
-// extensions are rules for files whose names end so.
-func extensions(all ...string) rules {
-	return rules{kinds: strings.Join(all, " "), byName: func(name string) bool {
-		return slices.Contains(all, strings.ToLower(filepath.Ext(name)))
-	}}
+// endings are rules that want files of some extensions.
+func endings(extensions ...string) rules {
+	return rules{
+		key:   strings.Join(extensions, " "),
+		named: func(name string) bool { return slices.Contains(extensions, strings.ToLower(filepath.Ext(name))) },
+	}
 }
 
 // listing is what a folder holds, hidden things left out.
@@ -296,9 +297,9 @@ func (w *walker) kind(path string, e fs.DirEntry) fs.FileMode {
 
 func (w *walker) wanted(dir, name string) bool {
 	if filepath.Ext(name) != "" {
-		return w.rules.byName(name)
+		return w.rules.named(name)
 	}
-	if w.rules.byHead == nil {
+	if w.rules.begins == nil {
 		return false
 	}
 	f, err := os.Open(filepath.Join(dir, name))
@@ -307,8 +308,8 @@ func (w *walker) wanted(dir, name string) bool {
 	}
 	defer f.Close()
 	var head [headLen]byte
-	n, _ := io.ReadFull(f, head[:]) // a shorter file is one too
-	return w.rules.byHead(head[:n])
+	n, _ := io.ReadFull(f, head[:]) // of a shorter file, all of it
+	return w.rules.begins(head[:n])
 }
 
 // flatten lists the files of all folders in their order.

@@ -48,7 +48,7 @@ func folder(ctx context.Context, dir string, o Options, x *folderIndex) (*Folder
 
 // imageFiles are the files that Decode reads.
 func imageFiles(labels bool) rules {
-	return rules{kinds: "images", byName: hasImageExtension, byHead: func(head []byte) bool { return byHead(head) != nil }, labels: labels}
+	return rules{key: "images", named: hasImageExtension, begins: func(head []byte) bool { return byHead(head) != nil }, labels: labels}
 }
 
 // Len is the number of images: of files, but for those that hold several.

@@ -32,7 +32,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // path is the index file of a root. Its name says nothing but a hash, as roots may have the same last name.
 func (x *folderIndex) path(root string, r rules) string {
-	return indexPath(x.dir, "folders", root, r.kinds)
+	return indexPath(x.dir, "folders", root, r.key)
 }
 
 func indexPath(dir, kind string, of ...string) string {
@@ -96,7 +96,7 @@ func parseFolderIndex(text, root string, r rules) (map[string]listing, error) {
 		return nil, err
 	}
 	p := indexReader{text}
-	if p.text() != root || p.text() != r.kinds {
+	if p.text() != root || p.text() != r.key {
 		return nil, errors.New("it is of another folder")
 	}
 	known := map[string]listing{}
@@ -221,7 +221,7 @@ func (x *folderIndex) save(root string, r rules, top *node) {
 	path := x.path(root, r)
 	err = writeIndex(path, folderIndexHead, func(w *indexWriter) {
 		w.text(root)
-		w.text(r.kinds)
+		w.text(r.key)
 		var add func(n *node)
 		add = func(n *node) {
 			w.text(n.dir)

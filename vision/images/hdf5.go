@@ -165,3 +165,37 @@ func (s *HDF5) Label(i int) (int, bool) {
 
 // Classes are "0", "1", … up to the highest label.
 func (s *HDF5) Classes() []string { return s.classes }
+
+func (s *HDF5) options() Options { return s.opts }
+
+func (s *HDF5) with(o Options) Source {
+	c := *s
+	c.opts = o
+	return &c
+}
+
+// labelDatasets are usual names of an array's labels.
+var labelDatasets = []string{"labels", "label", "ans", "targets", "y"}
+
+func openHDF5(_ context.Context, paths []string, o OpenOptions) (Source, error) {
+	path, err := single(paths)
+	if err != nil {
+		return nil, err
+	}
+	if o.CaptionColumn != "" {
+		return nil, fmt.Errorf("caption column %q: HDF5 files have no captions", o.CaptionColumn)
+	}
+	labels := []string{o.LabelColumn}
+	if o.Labels && o.LabelColumn == "" {
+		labels = labelDatasets
+	}
+	var failed []error
+	for _, name := range labels {
+		s, err := OpenHDF5(path, o.ImageColumn, name, o.Options)
+		if err == nil {
+			return s, nil
+		}
+		failed = append(failed, err)
+	}
+	return nil, errors.Join(failed...)
+}

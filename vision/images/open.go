@@ -23,6 +23,7 @@ const (
 	ShardsKind  Kind = "shards"  // tar files as WebDataset has them
 	ParquetKind Kind = "parquet" // Parquet files with a column of images, as the Hugging Face hub has them
 	ArraysKind  Kind = "arrays"  // NumPy's .npy and .npz files
+	HDF5Kind    Kind = "hdf5"    // an HDF5 file with an array of images
 	CIFARKind   Kind = "cifar"   // the binary version of CIFAR-10 or CIFAR-100
 	IDXKind     Kind = "idx"     // IDX files, as MNIST has them
 )
@@ -48,10 +49,10 @@ type OpenOptions struct {
 	Note   func(string) // if not nil, told of what may be worth knowing, such as a broken index file
 }
 
-// DefaultOpen is DefaultOptions, each image with its own channels.
+// DefaultOpen is DefaultOptions, each image with its own channels and depth.
 func DefaultOpen() OpenOptions {
 	o := OpenOptions{Options: DefaultOptions()}
-	o.Channels = 0
+	o.Channels, o.AsIs = 0, true
 	return o
 }
 
@@ -67,7 +68,7 @@ func (o OpenOptions) Validate() error {
 		errs = append(errs, err)
 	}
 	if _, ok := openers[o.Kind]; !ok && o.Kind != Auto && o.Kind != "" {
-		errs = append(errs, fmt.Errorf("kind of collection: %q, expected auto, folder, list, shards, parquet, arrays, cifar or idx", o.Kind))
+		errs = append(errs, fmt.Errorf("kind of collection: %q, expected auto, folder, list, shards, parquet, arrays, hdf5, cifar or idx", o.Kind))
 	}
 	return errors.Join(append(errs, o.Layout.validate())...)
 }
@@ -99,6 +100,7 @@ var openers = map[Kind]opener{
 	ShardsKind:  openShards,
 	ParquetKind: openParquet,
 	ArraysKind:  openArrays,
+	HDF5Kind:    openHDF5,
 	CIFARKind:   openCIFAR,
 	IDXKind:     openIDX,
 }
@@ -278,10 +280,10 @@ func countKinds(ctx context.Context, dir string, count map[Kind]int, left *int, 
 		case strings.HasPrefix(name, "."):
 		case e.IsDir() || e.Type()&os.ModeSymlink != 0 && isDir(filepath.Join(dir, name)):
 			dirs = append(dirs, filepath.Join(dir, name))
-		case fileKind(name) == "" && hasImageExtension(name): // .npy files are arrays first
-			count[FolderKind]++
-		default:
+		case fileKind(name) != "":
 			count[fileKind(name)]++
+		case hasImageExtension(name):
+			count[FolderKind]++
 		}
 	}
 	const deepest = 16 // links may lead back
@@ -314,6 +316,8 @@ func fileKind(path string) Kind {
 		return ParquetKind
 	case ".npy", ".npz":
 		return ArraysKind
+	case ".h5", ".hdf5", ".hdf":
+		return HDF5Kind
 	}
 	switch {
 	case strings.Contains(name, ".tar."):
@@ -327,19 +331,19 @@ func fileKind(path string) Kind {
 }
 
 // filesOf are the files of a kind that paths stand for: the files themselves, or those below folders.
-func filesOf(ctx context.Context, paths []string, o OpenOptions, extension ...string) ([]string, error) {
+func filesOf(ctx context.Context, paths []string, o OpenOptions, extension string) ([]string, error) {
 	var all []string
 	for _, path := range paths {
 		if !isDir(path) {
 			all = append(all, path)
 			continue
 		}
-		f, err := findFiles(ctx, path, extensions(extension...), nil)
+		f, err := findFiles(ctx, path, endings(extension), nil)
 		if err != nil {
 			return nil, err
 		}
 		if f.Len() == 0 {
-			return nil, fmt.Errorf("no %s file in it; found %s", extension[0], f.found)
+			return nil, fmt.Errorf("no %s file in it; found %s", extension, f.found)
 		}
 		found := make([]string, f.Len())
 		for i := range found {

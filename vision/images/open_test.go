@@ -125,7 +125,6 @@ func goldenFolder(t *testing.T, names ...string) string {
 	return dir
 }
 
-// TestShardsBroken cuts a tar file everywhere: the samples before the cut can be had, and the rest is one image that cannot.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -133,7 +132,6 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// TestParquetBroken damages files everywhere: an error or an image, and never a crash.
 func TestOpenKinds(t *testing.T) {
 	images := tree(t, map[string]string{"a/1.jpg": "=420.jpg", "metadata.csv": "file_name\na/1.jpg\n", "readme.txt": "x"})
 	for path, want := range map[string]any{
@@ -189,8 +187,8 @@ func TestUniform(t *testing.T) {
 	require.NoError(t, m.Check())
 	assert.Equal(t, 1, m.Channels)
 	assert.InDelta(t, float64(decoded.Pix[77])/255, m.Float[77], 1e-7)
-	assert.Empty(t, u.(Labelled).Classes())
-	_, ok := u.(Captioned).Caption(0)
+	assert.Empty(t, Labelled(u).Classes())
+	_, ok := Captioned(u).Caption(0)
 	assert.False(t, ok)
 
 	// Deep images are not cut to 8 bits, and 13 channels are not made 3.
@@ -205,9 +203,47 @@ func TestUniform(t *testing.T) {
 	_, err = Uniform(deep, 13, true).Image(ctx, 0)
 	require.ErrorContains(t, err, "the image has 3 channels, expected 13")
 	labelled := Uniform(open(t, filepath.Join(sources, "plain.parquet"), func(o *OpenOptions) { o.LabelColumn, o.CaptionColumn = "species", "name" }), 3, false)
-	assert.Equal(t, goldenClasses, labelled.(Labelled).Classes())
+	assert.Equal(t, goldenClasses, labelled.Classes())
 	assert.Equal(t, 2, labelsOf(labelled)[0])
 	assert.Equal(t, "n1", captionsOf(labelled)[1])
 }
 
-// TestSentinel reads scenes of 13 bands in floats, where they are.
+// TestFilesBroken: of several files one that cannot be read is a broken image, and no reason to stop.
+func TestFilesBroken(t *testing.T) {
+	for _, name := range []string{"stored.npz", "plain.parquet", "train-00000-of-00002.parquet", "u2_nchw.npy"} {
+		dir := goldenFolder(t, name)
+		data := must(os.ReadFile(filepath.Join(dir, name)))
+		ext := filepath.Ext(name)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "a-cut"+ext), data[:len(data)*3/4], 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "v-empty"+ext), nil, 0o644))
+		s := open(t, dir, func(o *OpenOptions) {
+			if ext != ".npy" {
+				o.Labels = true
+			}
+			if name == "plain.parquet" {
+				o.LabelColumn = "species"
+			}
+		})
+		whole := open(t, filepath.Join(dir, name), nil)
+		require.Equal(t, whole.Len()+2, s.Len())
+		var broken []string
+		for i := range s.Len() {
+			if _, err := s.Image(context.Background(), i); err != nil {
+				assert.ErrorContains(t, err, filepath.Join(dir, s.Name(i)[:5]))
+				broken = append(broken, s.Name(i))
+			}
+			if ext == ".npz" && i > 0 && i < s.Len()-1 {
+				l, ok := s.(Labelled).Label(i)
+				assert.True(t, ok)
+				assert.Equal(t, goldenLabels[i-1], l)
+			}
+		}
+		want := []string{"a-cut" + ext, "v-empty" + ext}
+		if name == "plain.parquet" {
+			want = []string{"a-cut.parquet", "plain.parquet[2]", "v-empty.parquet"}
+		}
+		assert.Equal(t, want, broken)
+		_, ok := s.(Labelled).Label(0)
+		assert.False(t, ok)
+	}
+}

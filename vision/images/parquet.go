@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // ParquetSource is the images of a column of Parquet files, as the Hugging Face hub stores them: {bytes, path} or bytes
-// alone, each a file of an image's format. It is made by [Open].
+// alone, each a file of an image's format. One of several files that cannot be read is one broken image. It is made by [Open].
 //
 // A row is found by the headers of its column's pages, which are read when the first row of a row group is asked for.
 // Reading an image then takes reading its page whole, and the pages that were used last are kept, 64 MiB of them: images in
@@ -32,6 +33,7 @@ type ParquetSource struct {
 type parquetFile struct {
 	image, caption *parquetColumn // caption is nil if there is none
 	path           *parquetColumn // beside the image's bytes, or nil
+	broken         error          // the file cannot be read: it stands for one image that is broken
 }
 
 // openParquet opens Parquet files, or those below folders.
@@ -49,26 +51,37 @@ func openParquet(ctx context.Context, paths []string, o OpenOptions) (Source, er
 	}
 	all, err := parallel(ctx, len(paths), func(i int) (opened, error) {
 		f, err := openParquetFile(paths[i])
-		if err == nil {
-			var x opened
-			x.rows = int(f.NumRows())
-			if x.parquetFile, x.labels, err = findParquet(f, paths[i], pages, o); err == nil {
-				return x, nil
-			}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", paths[i], err)
+			return opened{parquetFile: &parquetFile{broken: err}, rows: 1}, nil
 		}
-		return opened{}, fmt.Errorf("%s: %w", paths[i], err)
+		x := opened{rows: int(f.NumRows())}
+		if x.parquetFile, x.labels, err = findParquet(f, paths[i], pages, o); err != nil {
+			return x, fmt.Errorf("%s: %w", paths[i], err)
+		}
+		return x, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	var labels parquetLabels
+	good := slices.IndexFunc(all, func(x opened) bool { return x.broken == nil })
+	if good < 0 {
+		return nil, all[0].broken
+	}
+	labels := parquetLabels{classes: all[good].labels.classes}
+	text := all[good].labels.numbers == nil
 	for i, x := range all {
+		if x.broken != nil && text {
+			x.labels.texts.add("")
+		} else if x.broken != nil {
+			x.labels.numbers = []int64{-1}
+		}
 		s.files = append(s.files, x.parquetFile)
 		s.first = append(s.first, s.n)
 		s.n += x.rows
 		s.captions = s.captions || x.caption != nil
-		if i > 0 && (x.labels.numbers == nil) != (labels.numbers == nil) {
-			return nil, fmt.Errorf("the labels of %s and %s are of two types", paths[0], paths[i])
+		if (x.labels.numbers == nil) != text || !slices.Equal(x.labels.classes, labels.classes) && x.broken == nil {
+			return nil, fmt.Errorf("the labels of %s and %s are of two types", paths[good], paths[i])
 		}
 		labels.append(x.labels)
 	}
@@ -88,9 +101,6 @@ type parquetLabels struct {
 
 func (l *parquetLabels) append(more parquetLabels) {
 	l.numbers = append(l.numbers, more.numbers...)
-	if l.classes == nil {
-		l.classes = more.classes
-	}
 	for _, n := range more.texts.labels {
 		text := ""
 		if n >= 0 {
@@ -347,6 +357,9 @@ func (s *ParquetSource) at(i int) (file, row int) {
 // Name is image i's file and its row there.
 func (s *ParquetSource) Name(i int) string {
 	k, row := s.at(i)
+	if s.files[k].broken != nil {
+		return s.names[k]
+	}
 	return fmt.Sprintf("%s[%d]", s.names[k], row)
 }
 
@@ -357,6 +370,9 @@ func (s *ParquetSource) Image(ctx context.Context, i int) (*Image, error) {
 	}
 	k, row := s.at(i)
 	f := s.files[k]
+	if f.broken != nil {
+		return nil, f.broken
+	}
 	data, ok, err := f.image.value(row)
 	if err != nil {
 		return nil, fmt.Errorf("row %d: %w", row, err)

@@ -62,6 +62,7 @@ func TestOpenParquet(t *testing.T) {
 	assert.Zero(t, cache.room)
 }
 
+// TestParquetBroken damages files everywhere: an error or an image, and never a crash.
 func TestParquetBroken(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "x.parquet")

@@ -72,6 +72,7 @@ func gzipped(t *testing.T, data []byte) []byte {
 	return b.Bytes()
 }
 
+// TestShardsBroken cuts a tar file everywhere: the samples before the cut can be had, and the rest is one image that cannot.
 func TestShardsBroken(t *testing.T) {
 	ctx := context.Background()
 	data, err := os.ReadFile(filepath.Join(sources, "shard-000000.tar"))

@@ -251,8 +251,8 @@ func finite(r *raster.Raster) []float32 {
 
 // scale makes an image of a raster as the options ask.
 func scale(r *raster.Raster, o Options, format string) (*Image, error) {
-	if !o.Deep && !o.Reduce16 && !r.Bytes {
-		return nil, errors.New("samples of more than 8 bits a channel: set Deep to have them as they are, or Reduce16 to round them to 8 bits")
+	if !o.Deep && !o.Reduce16 && !o.AsIs && !r.Bytes {
+		return nil, errors.New("samples of more than 8 bits a channel: set Deep or AsIs to have them as they are, or Reduce16 to round them to 8 bits")
 	}
 	if r.Alpha && o.Channels != r.Channels {
 		r = r.DropAlpha()
@@ -266,7 +266,7 @@ func scale(r *raster.Raster, o Options, format string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.Deep {
+	if !o.Deep && (r.Bytes || o.Reduce16) {
 		m = round(m)
 	}
 	switch {

@@ -245,7 +245,7 @@ func TestDepthAndChannels(t *testing.T) {
 	assert.Equal(t, []uint8{luma(10, 20, 30)}, m.Pix)
 	r.Integers(16, false)
 	_, err = scale(r, Options{}, "TIFF")
-	assert.ErrorContains(t, err, "set Deep to have them as they are, or Reduce16")
+	assert.ErrorContains(t, err, "set Deep or AsIs to have them as they are, or Reduce16")
 	m, err = scale(r, Options{Reduce16: true, Stretch: Stretch{Range: RangeValues, High: 40}}, "TIFF")
 	require.NoError(t, err)
 	assert.Equal(t, []uint8{64, 128, 191}, m.Pix)
