@@ -386,7 +386,7 @@ func (m *image) raster() (r *raster.Raster, plain bool) {
 	if plain && m.t.Bits == 8 {
 		m.t.Limits(r)
 	}
-	r.Colour = m.Channels == 3
+	r.Colour, r.Counts = m.Channels == 3, r.Low == r.High
 	return r, plain
 }
 
