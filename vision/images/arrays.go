@@ -258,7 +258,7 @@ func (a *array) image(k int, o Options) (*Image, error) {
 	var m *Image
 	switch {
 	case o.Stretch != Stretch{}:
-		m, err = o.Stretch.Apply(r, "NumPy array")
+		m, err = o.Stretch.Apply(r)
 	case r.Low == r.High:
 		m, err = FromRaster(r, 0, 1)
 	default:

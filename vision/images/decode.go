@@ -113,7 +113,7 @@ func scientific(
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			m, err := scale(r, o, name)
+			m, err := scale(r, o)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}

@@ -147,7 +147,7 @@ func (s *HDF5) Image(ctx context.Context, i int) (*Image, error) {
 		if s.images.Boolean {
 			r.High = 1
 		}
-		m, err = scale(r, s.opts, "HDF5")
+		m, err = scale(r, s.opts)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name(i), err)

@@ -257,5 +257,5 @@ func from16(pix []uint8, stride int, b image.Rectangle, perPixel, channels int, 
 		}
 		r.Integers(8, false)
 	}
-	return scale(r, o, "PNG")
+	return scale(r, o)
 }

@@ -186,16 +186,16 @@ func fromRaster(r *raster.Raster, low, high float64, cut bool, asinh float64) *I
 	return m
 }
 
-// Apply scales a raster's samples, which have the units of a file of the given format ("FITS", …), and takes them over. What
-// the file has no data for becomes 0, and so do all samples of an image that has one value.
-func (s Stretch) Apply(r *raster.Raster, format string) (*Image, error) {
+// Apply scales a raster's samples and takes them over. What the file has no data for becomes 0, and so do all samples of an
+// image that has one value.
+func (s Stretch) Apply(r *raster.Raster) (*Image, error) {
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("stretch: %w", err)
 	}
 	known := r.Low != r.High
 	if s.Range == RangeAuto && !known {
 		s.Range, s.Low, s.High = RangePercentile, 1, 99
-		if format == "FITS" {
+		if r.Counts {
 			s.Range = RangeZScale
 		}
 	}
@@ -250,7 +250,7 @@ func finite(r *raster.Raster) []float32 {
 }
 
 // scale makes an image of a raster as the options ask.
-func scale(r *raster.Raster, o Options, format string) (*Image, error) {
+func scale(r *raster.Raster, o Options) (*Image, error) {
 	if !o.Deep && !o.Reduce16 && !o.AsIs && !r.Bytes {
 		return nil, errors.New("samples of more than 8 bits a channel: set Deep or AsIs to have them as they are, or Reduce16 to round them to 8 bits")
 	}
@@ -262,7 +262,7 @@ func scale(r *raster.Raster, o Options, format string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := o.Stretch.Apply(r, format)
+	m, err := o.Stretch.Apply(r)
 	if err != nil {
 		return nil, err
 	}

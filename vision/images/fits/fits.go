@@ -9,8 +9,7 @@
 // from 0 to 255; wider numbers are counts, which do not say what black and white are. Images that are compressed by tiles
 // (.fz) are read where that was by Rice or gzip, with and without dithering; others are refused by name.
 //
-// (The one Go library for the format, github.com/astrogo/fitsio, is without a release since 2023 and allocates what a header
-// claims.)
+// (github.com/astrogo/fitsio, the Go library for the format, has had no release since 2023, and no tiles.)
 package fits
 
 import (
@@ -386,7 +385,7 @@ func (m *image) raster() (r *raster.Raster, plain bool) {
 	if plain && m.t.Bits == 8 {
 		m.t.Limits(r)
 	}
-	r.Colour = m.Channels == 3
+	r.Colour, r.Counts = m.Channels == 3, r.Low == r.High
 	return r, plain
 }
 

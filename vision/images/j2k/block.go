@@ -144,9 +144,9 @@ const (
 type blockDecoder struct {
 	mq
 	w, h, stride int
-	flags        []uint8
+	flags, near  []uint8
 	values       []int32
-	kind         int
+	contexts     *[128]uint8 // of significance
 	causal       bool
 }
 
@@ -161,8 +161,8 @@ func (b *band) decode(k *block) error {
 	}
 	w, h := k.width(), k.height()
 	d := &blockDecoder{
-		w: w, h: h, stride: w + 2, flags: make([]uint8, (w+2)*(h+2)), values: make([]int32, w*h),
-		kind: b.kind, causal: b.style&styleCausal != 0,
+		w: w, h: h, stride: w + 2, flags: make([]uint8, (w+2)*(h+2)), near: make([]uint8, (w+2)*(h+2)),
+		values: make([]int32, w*h), contexts: &zeroContexts[b.kind], causal: b.style&styleCausal != 0,
 	}
 	d.reset()
 	pass, plane, kind := 0, planes-1, 2 // a block begins with a clean-up
@@ -213,48 +213,51 @@ func (b *band) decode(k *block) error {
 
 func (d *blockDecoder) decodeUniform() uint8 { return d.mq.decode(contextUniform) }
 
-// neighbours counts significant neighbours: beside, above and below, and across corners. Where blocks are causal, the row
-// below a stripe does not count.
-func (d *blockDecoder) neighbours(at, y int) (h, v, c uint8) {
-	f, s := d.flags, d.stride
-	h = f[at-1]&1 + f[at+1]&1
-	v = f[at-s] & 1
-	c = f[at-s-1]&1 + f[at-s+1]&1
-	if !d.causal || y%4 != 3 {
-		v += f[at+s] & 1
-		c += f[at+s-1]&1 + f[at+s+1]&1
-	}
-	return h, v, c
-}
+// What near has for a coefficient: how many significant neighbours are beside it, above and below, and across corners. Where
+// blocks are causal, those in the row below a stripe do not count.
+const (
+	nearBeside = 1 << 0 // 2 bits
+	nearAbove  = 1 << 2 // 2 bits
+	nearCorner = 1 << 4 // 3 bits
+)
 
-// zeroContext is T.800 table D.1.
-func (d *blockDecoder) zeroContext(h, v, c uint8) int {
-	if d.kind == 3 {
+// zeroContexts are T.800 table D.1's contexts, by kind of band and what near has.
+var zeroContexts = func() (all [4][128]uint8) {
+	for kind := range all {
+		for near := range all[kind] {
+			all[kind][near] = zeroContext(kind, uint8(near&3), uint8(near>>2&3), uint8(near>>4))
+		}
+	}
+	return all
+}()
+
+func zeroContext(kind int, h, v, c uint8) uint8 {
+	if kind == 3 {
 		hv := h + v
 		switch {
 		case c >= 3:
 			return 8
 		case c == 2:
-			return 6 + int(min(hv, 1))
+			return 6 + min(hv, 1)
 		case c == 1:
-			return 3 + int(min(hv, 2))
+			return 3 + min(hv, 2)
 		}
-		return int(min(hv, 2))
+		return min(hv, 2)
 	}
-	if d.kind == 1 {
+	if kind == 1 {
 		h, v = v, h
 	}
 	switch {
-	case h == 2:
+	case h >= 2:
 		return 8
 	case h == 1 && v >= 1:
 		return 7
 	case h == 1:
-		return 5 + int(min(c, 1))
+		return 5 + min(c, 1)
 	case v > 0:
-		return 2 + int(v)
+		return 2 + v
 	}
-	return int(min(c, 2))
+	return min(c, 2)
 }
 
 // sign decodes one (T.800 D.3.2).
@@ -285,66 +288,73 @@ func (d *blockDecoder) found(at, x, y int, one int32, raw bool) {
 	s := d.sign(at, y, raw)
 	d.flags[at] |= significant | s<<1
 	d.values[y*d.w+x] = one | one>>1
+	n, row := d.near, d.stride
+	n[at-1] += nearBeside
+	n[at+1] += nearBeside
+	n[at+row] += nearAbove
+	n[at+row-1] += nearCorner
+	n[at+row+1] += nearCorner
+	if !d.causal || y%4 != 0 {
+		n[at-row] += nearAbove
+		n[at-row-1] += nearCorner
+		n[at-row+1] += nearCorner
+	}
 }
 
-// each calls f for the coefficients of a pass: stripes of four rows, column after column.
-func (d *blockDecoder) each(f func(at, x, y int)) {
+func (d *blockDecoder) significance(one int32, raw bool) {
 	for y0 := 0; y0 < d.h; y0 += 4 {
 		for x := range d.w {
 			for y := y0; y < min(y0+4, d.h); y++ {
-				f((y+1)*d.stride+x+1, x, y)
+				at := (y+1)*d.stride + x + 1
+				near := d.near[at]
+				if near == 0 || d.flags[at]&significant != 0 {
+					continue
+				}
+				var bit uint8
+				if raw {
+					bit = d.rawBit()
+				} else {
+					bit = d.mq.decode(int(d.contexts[near&127]))
+				}
+				if bit == 1 {
+					d.found(at, x, y, one, raw)
+				}
+				d.flags[at] |= visited
 			}
 		}
 	}
 }
 
-func (d *blockDecoder) significance(one int32, raw bool) {
-	d.each(func(at, x, y int) {
-		if d.flags[at]&significant != 0 {
-			return
-		}
-		h, v, c := d.neighbours(at, y)
-		if h+v+c == 0 {
-			return
-		}
-		var bit uint8
-		if raw {
-			bit = d.rawBit()
-		} else {
-			bit = d.mq.decode(d.zeroContext(h, v, c))
-		}
-		if bit == 1 {
-			d.found(at, x, y, one, raw)
-		}
-		d.flags[at] |= visited
-	})
-}
-
 func (d *blockDecoder) refinement(one int32, raw bool) {
-	d.each(func(at, x, y int) {
-		if d.flags[at]&(significant|visited) != significant {
-			return
-		}
-		var bit uint8
-		if raw {
-			bit = d.rawBit()
-		} else {
-			context := contextRefine + 2
-			if d.flags[at]&refined == 0 {
-				context = contextRefine
-				if h, v, c := d.neighbours(at, y); h+v+c > 0 {
-					context++
+	for y0 := 0; y0 < d.h; y0 += 4 {
+		for x := range d.w {
+			for y := y0; y < min(y0+4, d.h); y++ {
+				at := (y+1)*d.stride + x + 1
+				if d.flags[at]&(significant|visited) != significant {
+					continue
 				}
+				var bit uint8
+				if raw {
+					bit = d.rawBit()
+				} else {
+					context := contextRefine + 2
+					if d.flags[at]&refined == 0 {
+						context = contextRefine
+						if d.near[at] > 0 {
+							context++
+						}
+					}
+					bit = d.mq.decode(context)
+				}
+				if bit == 1 {
+					d.values[y*d.w+x] += one >> 1
+				} else {
+					d.values[y*d.w+x] -= one >> 1
+				}
+				d.flags[at] |= refined
 			}
-			bit = d.mq.decode(context)
 		}
-		if bit == 1 {
-			d.values[y*d.w+x] += one >> 1
-		} else {
-			d.values[y*d.w+x] -= one >> 1
-		}
-		d.flags[at] |= refined
-	})
+	}
 }
 
 func (d *blockDecoder) cleanUp(one int32) {
@@ -360,13 +370,7 @@ func (d *blockDecoder) cleanUp(one int32) {
 			}
 			for ; y < min(y0+4, d.h); y++ {
 				at := (y+1)*d.stride + x + 1
-				if d.flags[at]&(significant|visited) == 0 {
-					if !first {
-						h, v, c := d.neighbours(at, y)
-						if d.mq.decode(d.zeroContext(h, v, c)) == 0 {
-							continue
-						}
-					}
+				if d.flags[at]&(significant|visited) == 0 && (first || d.mq.decode(int(d.contexts[d.near[at]&127])) == 1) {
 					d.found(at, x, y, one, false)
 				}
 				first = false
@@ -380,11 +384,7 @@ func (d *blockDecoder) cleanUp(one int32) {
 
 // quiet reports whether nothing is known of a column of four and of its neighbours.
 func (d *blockDecoder) quiet(x, y0 int) bool {
-	for y := y0; y < y0+4; y++ {
-		at := (y+1)*d.stride + x + 1
-		if h, v, c := d.neighbours(at, y); h+v+c > 0 || d.flags[at]&(significant|visited) != 0 {
-			return false
-		}
-	}
-	return true
+	at, row := (y0+1)*d.stride+x+1, d.stride
+	n, f := d.near, d.flags
+	return n[at]|n[at+row]|n[at+2*row]|n[at+3*row]|(f[at]|f[at+row]|f[at+2*row]|f[at+3*row])&(significant|visited) == 0
 }

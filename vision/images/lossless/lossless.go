@@ -1,6 +1,6 @@
 // Package lossless decodes JPEG lossless (ITU-T T.81, process 14) and JPEG-LS (ITU-T T.87), as DICOM files have them.
 //
-// No Go library that needs no newer Go than this module decodes either.
+// No Go library was found that decodes either and needs no newer Go than this module.
 package lossless
 
 import (

@@ -17,6 +17,7 @@ type Raster struct {
 	Bytes  bool // the file's samples are unsigned and have no more than 8 bits
 	Colour bool // the first three channels are red, green and blue
 	Alpha  bool // the last channel is opacity
+	Counts bool // samples are counts of light, most of it faint: those of astronomy
 }
 
 // New returns a raster of zeros that does not say what black and white are. It panics if a size is not positive.
