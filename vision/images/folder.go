@@ -15,7 +15,7 @@ type FolderSource struct {
 // Folder finds the images below dir: files whose extension is that of a format which [Decode] reads, in whatever case, and
 // files without an extension that begin as those do. Each frame of a DICOM file and page of a TIFF file is an image. Names that begin with a dot are left out. Links to files and folders are
 // followed, links back to a folder that is being walked are not. The order is that of names, folder by folder, and the
-// same on every machine; files are not opened until they are asked for. A million files take some 50 MB of memory.
+// same on every machine; files are not opened until they are asked for. A million files take some 30 MB of memory.
 //
 // With o.Labels, the first folder below dir is the class of the images in it; classes are numbered in the order of their
 // names, and images directly in dir have none.

@@ -175,8 +175,32 @@ func TestOpenKinds(t *testing.T) {
 	assert.Equal(t, 28, open(t, dir, nil).Len(), "with one that is of no split, all are taken")
 }
 
+func TestOpenIDX(t *testing.T) {
+	dir, err := mnistDir(context.Background())
+	require.NoError(t, err)
+	s := open(t, dir, labels)
+	assert.IsType(t, &IDX{}, s)
+	assert.Equal(t, 60_000, s.Len())
+	assert.Len(t, s.(Labelled).Classes(), 10)
+	test := open(t, dir, func(o *OpenOptions) { o.Test = true })
+	assert.Equal(t, 10_000, test.Len())
+	file := open(t, filepath.Join(dir, "t10k-images-idx3-ubyte.gz"), labels)
+	assert.Equal(t, labelsOf(test), labelsOf(file))
+	plain := open(t, filepath.Join(dir, "t10k-images-idx3-ubyte.gz"), func(o *OpenOptions) { o.Channels = 3 })
+	assert.Empty(t, plain.(Labelled).Classes())
+	m, err := plain.Image(context.Background(), 7)
+	require.NoError(t, err)
+	assert.Equal(t, 3, m.Channels)
+	openFails(t, filepath.Join(dir, "t10k-labels-idx1-ubyte.gz"), nil, "begins with 00 00 08 01")
+}
+
 func TestUniform(t *testing.T) {
 	ctx := context.Background()
+	gone := open(t, tree(t, map[string]string{"a/1.jpg": "=420.jpg"}), nil)
+	require.NoError(t, os.RemoveAll(gone.(*FolderSource).root))
+	_, _, err := Alike(ctx, gone, 0, 1)
+	require.ErrorContains(t, err, "none of the images looked at can be read, the last being a/1.jpg")
+	require.ErrorIs(t, err, os.ErrNotExist)
 	folder := open(t, tree(t, map[string]string{"1.jpg": "=420.jpg", "2.jpg": "=grey.jpg"}), nil)
 	u := Uniform(folder, 1, true)
 	decoded, err := open(t, folder.(*FolderSource).files.root, func(o *OpenOptions) { o.Channels = 1 }).Image(ctx, 0)
@@ -246,4 +270,53 @@ func TestFilesBroken(t *testing.T) {
 		_, ok := s.(Labelled).Label(0)
 		assert.False(t, ok)
 	}
+}
+
+// TestAlike: what a few images are like decides for all.
+func TestAlike(t *testing.T) {
+	ctx := context.Background()
+	colour := New(3, 2, 2)
+	colour.Pix[0] = 255
+	deep := NewFloat(3, 2, 2)
+	deep.Float[5] = 0.25
+	for name, c := range map[string]struct {
+		images   memory
+		given    int
+		channels int
+		deep     bool
+		fails    string
+	}{
+		"grey files of colour":   {memory{New(3, 2, 2), New(3, 2, 2)}, 0, 1, false, ""},
+		"colour":                 {memory{colour, New(3, 2, 2)}, 0, 3, false, ""},
+		"colour wanted of grey":  {memory{New(1, 2, 2)}, 3, 3, false, ""},
+		"some grey, some colour": {memory{New(1, 2, 2), colour}, 0, 3, false, ""},
+		"some deep":              {memory{colour, deep}, 0, 3, true, ""},
+		"many channels":          {memory{New(13, 2, 2)}, 0, 13, false, ""},
+		"too many for grey":      {memory{New(13, 2, 2)}, 1, 0, false, "the image has 13 channels, expected 1"},
+		"two numbers of many":    {memory{New(13, 2, 2), New(12, 2, 2)}, 0, 0, false, "expected the same number in all"},
+		"one broken":             {memory{colour, os.ErrPermission}, 0, 3, false, ""},
+		"all broken":             {memory{os.ErrPermission, os.ErrPermission}, 0, 0, false, "none of the images looked at can be read"},
+	} {
+		src, _, err := Alike(ctx, c.images, c.given, 1)
+		if c.fails != "" {
+			assert.ErrorContains(t, err, c.fails, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.Equal(t, c.channels, src.Channels, name)
+		assert.Equal(t, c.deep, src.Deep, name)
+		for i := range src.Len() {
+			m, err := src.Image(ctx, i)
+			if _, broken := c.images[i].(error); broken {
+				assert.Error(t, err, name)
+				continue
+			}
+			require.NoError(t, err, name)
+			require.NoError(t, m.Check(), name)
+			assert.Equal(t, c.channels, m.Channels, name)
+			assert.Equal(t, c.deep, m.Deep(), name)
+		}
+	}
+	_, _, err := Alike(ctx, memory{}, 0, 1)
+	assert.ErrorContains(t, err, "there are no images")
 }

@@ -37,8 +37,10 @@ func Alike(ctx context.Context, src Source, channels int, seed uint64) (*Uniform
 	r := rng.New(seed, rng.Sample, 0, 0)
 	var found []*Image
 	var failed error
-	for range min(looked, src.Len()) {
-		i := r.IntN(src.Len())
+	for i := range min(looked, src.Len()) { // all there are, if they are few
+		if src.Len() > looked {
+			i = r.IntN(src.Len())
+		}
 		m, err := src.Image(ctx, i)
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
