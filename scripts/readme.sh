@@ -18,9 +18,11 @@ commands=${commands//FOLDER/$folder}
 commands=${commands//TESTS/$folder}
 commands=${commands//runs\/mine/$out/mine}
 commands=${commands//features.npy/$out/features.npy}
+commands=${commands//views.png/$out/views.png}
 commands=${commands//--steps 1000/--steps 2}
 echo "$commands"
 bash -euo pipefail -c "$commands"
 test -s "$out/features.npy"
+test -s "$out/views.png"
 test -s features.gaussianity.png
 rm features.gaussianity.png
