@@ -59,7 +59,7 @@ func TestDeepImagesOfManyChannels(t *testing.T) {
 	log.Reset()
 	_, err = Run(context.Background(), c, WithSource(&bands{stripes{n: 40}}), WithOutput(&log))
 	require.NoError(t, err)
-	assert.Contains(t, log.String(), "left out of the views' recipe, paper:\nviews.jitter.saturation: 0.2, expected 0 for images of 5 channel(s)")
+	assert.Contains(t, log.String(), "left out of the views' recipe, as images of 5 channel(s) have no use for it: saturation, hue, grayscale, solarize\n")
 
 	c = small(t)
 	c.Views.Grayscale = config.Of(0.2)

@@ -356,11 +356,9 @@ func (r *run) announce() {
 	r.printf("%s, %.1f M parameters, %s on %s; batch %d, %d steps (%.1f epochs)\n", r.encoderName(),
 		float64(r.model.Encoder.Params().Count())/1e6, c.Precision, r.th.Device(), c.Schedule.BatchSize.Or(0), r.steps,
 		float64(r.steps)/float64(c.StepsPerEpoch(r.data.train.Len())))
-	if p, err := views.Preset(c.Views.Preset); err == nil && r.options.transform == nil && len(c.Views.Steps) == 0 {
-		kind := views.Kind{Channels: r.data.channels, Deep: r.data.deep}
-		p.Mean, p.Std = nil, nil
-		if err := p.Suits(kind); err != nil {
-			r.printf("left out of the views' recipe, %s:\n%v\n", c.Views.Preset, err)
+	if p, err := views.Preset(c.Views.Preset); err == nil && r.data.channels != 3 && r.options.transform == nil && len(c.Views.Steps) == 0 {
+		if out := leftOut(p, p.For(views.Kind{Channels: r.data.channels, Deep: r.data.deep}), c.ViewsConfig()); len(out) > 0 {
+			r.printf("left out of the views' recipe, as images of %d channel(s) have no use for it: %s\n", r.data.channels, strings.Join(out, ", "))
 		}
 	}
 	if batch := c.Schedule.BatchSize.Or(0); r.micro > 0 && r.micro < batch {
@@ -396,6 +394,23 @@ func (r *run) describeViews() string {
 		parts = append(parts, fmt.Sprintf("%d × %d px", l.Views, l.Size))
 	}
 	return strings.Join(parts, " + ")
+}
+
+// leftOut names what a recipe has, but neither what of it suits the images nor the run's configuration.
+func leftOut(recipe, suited, c views.Config) (names []string) {
+	for _, a := range []struct {
+		name string
+		of   func(views.Config) float64
+	}{
+		{"saturation", func(c views.Config) float64 { return c.Jitter.Saturation }}, {"hue", func(c views.Config) float64 { return c.Jitter.Hue }},
+		{"grayscale", func(c views.Config) float64 { return c.Grayscale }}, {"solarize", func(c views.Config) float64 { return c.Solarize.P }},
+		{"drop_channels", func(c views.Config) float64 { return c.DropChannels.P }},
+	} {
+		if a.of(recipe) > 0 && a.of(suited) == 0 && a.of(c) == 0 {
+			names = append(names, a.name)
+		}
+	}
+	return names
 }
 
 // describeDecoder says what decodes JPEG files, where there may be some.

@@ -197,7 +197,7 @@ func TestOpenIDX(t *testing.T) {
 func TestUniform(t *testing.T) {
 	ctx := context.Background()
 	gone := open(t, tree(t, map[string]string{"a/1.jpg": "=420.jpg"}), nil)
-	require.NoError(t, os.RemoveAll(gone.(*FolderSource).root))
+	require.NoError(t, os.RemoveAll(gone.(*FolderSource).files.root))
 	_, _, err := Alike(ctx, gone, 0, 1)
 	require.ErrorContains(t, err, "none of the images looked at can be read, the last being a/1.jpg")
 	require.ErrorIs(t, err, os.ErrNotExist)

@@ -28,15 +28,6 @@ func (g goldenImage) floatImage(t testing.TB) *images.Image {
 	return m
 }
 
-// list gives the numbers of a list.
-type list []float64
-
-func (l *list) NormFloat64() float64 {
-	x := (*l)[0]
-	*l = (*l)[1:]
-	return x
-}
-
 type aloneCase struct {
 	goldenCase
 	Type       string
@@ -44,7 +35,7 @@ type aloneCase struct {
 	Smooth     bool
 	Quarters   int
 	Mirror     bool
-	Normals    list
+	Normals    []float32
 }
 
 // run does what the case is of on a canvas.
@@ -60,7 +51,9 @@ func (c aloneCase) run(t testing.TB, on canvas) {
 		for i := range normals {
 			normals[i] /= 1024
 		}
-		on.noise(&normals, c.Mean, c.X)
+		on.(interface {
+			addNoise(at int, z []float32, mean, sigma float64)
+		}).addNoise(0, normals, c.Mean, c.X)
 	case "brightness":
 		on.brightness(c.X)
 	case "contrast":

@@ -2,7 +2,6 @@ package views
 
 import (
 	"math"
-	"math/rand/v2"
 
 	"github.com/gojepa/gojepa/vision/images"
 )
@@ -22,15 +21,12 @@ type canvas interface {
 	hue(turns float64)
 	grey()
 	blur(kernel int, sigma float64)
-	noise(r normal, mean, sigma float64)
+	noise(seed uint64, mean, sigma float64)
 	// solarize inverts samples from a threshold on, from 0 to 255.
 	solarize(threshold int)
 	// drop replaces a channel by fill.
 	drop(channel int, fill float64)
 }
-
-// normal gives normally distributed numbers.
-type normal interface{ NormFloat64() float64 }
 
 // byteCanvas is a canvas of 8-bit samples.
 type byteCanvas struct {
@@ -39,6 +35,7 @@ type byteCanvas struct {
 	blurrer  blurrer
 	pix      []uint8
 	spare    []uint8
+	normals  [1024]float32
 	channels int
 	side     int
 }
@@ -58,10 +55,9 @@ func (c *byteCanvas) turn(quarters int, mirror bool) {
 }
 
 func (c *byteCanvas) rotate(angle float64, smooth bool, fill float64) {
-	c.spare = grow(c.spare, c.side*c.side)
-	rotate(c.pix, c.spare, c.side, angle, smooth, float32(255*fill), func(v float32) uint8 {
-		return uint8(math.RoundToEven(float64(min(max(v, 0), 255))))
-	})
+	c.spare = append(c.spare[:0], c.pix...)
+	sin, cos := math.Sincos(angle * math.Pi / 180)
+	c.kernels.rotate(c.pix, c.spare, c.side, sin, cos, smooth, float32(255*fill))
 }
 
 func (c *byteCanvas) brightness(factor float64) { brightness(c.kernels, c.pix, factor) }
@@ -75,13 +71,17 @@ func (c *byteCanvas) blur(kernel int, sigma float64) {
 	c.blurrer.blur(c.kernels, c.pix, c.side, kernel, sigma)
 }
 
-// noise adds whole numbers, rounded towards 0, as torchvision does.
-func (c *byteCanvas) noise(r normal, mean, sigma float64) {
-	m, s := float32(255*mean), float32(255*sigma)
-	for i, v := range c.pix {
-		n := m + float32(float32(r.NormFloat64())*s)
-		c.pix[i] = clamp(int32(v) + int32(min(max(n, -1000), 1000)))
+func (c *byteCanvas) noise(seed uint64, mean, sigma float64) {
+	for at := 0; at < len(c.pix); at += len(c.normals) {
+		z := c.normals[:min(len(c.normals), len(c.pix)-at)]
+		c.kernels.normals(z, seed, uint32(at))
+		c.addNoise(at, z, mean, sigma)
 	}
+}
+
+// addNoise adds whole numbers, rounded towards 0, as torchvision does, to the samples from at on.
+func (c *byteCanvas) addNoise(at int, z []float32, mean, sigma float64) {
+	c.kernels.addNoise(c.pix[at:][:len(z)], z, float32(255*mean), float32(255*sigma))
 }
 
 func (c *byteCanvas) drop(channel int, fill float64) {
@@ -120,61 +120,51 @@ func turn[T uint8 | float32](pix, spare []T, side, quarters int, mirror bool) {
 	}
 }
 
-// rotate turns the planes of pix about their centre, as torchvision does: each sample of the result is interpolated where it
+// rotate turns the planes of spare about their centre, into pix, as torchvision does: each sample of the result is interpolated where it
 // comes from, with nothing around the image; fill then has the share that came from there, the rest being weighted once
-// more if smooth, which is torchvision's way. convert makes a sample of a number. The spare memory is for a plane.
-func rotate[T uint8 | float32](pix, spare []T, side int, angle float64, smooth bool, fill float32, convert func(float32) T) {
-	sin, cos := math.Sincos(angle * math.Pi / 180)
+// more if smooth, which is torchvision's way. convert makes a sample of a number.
+func rotate[T uint8 | float32](pix, spare []T, side int, sin, cos float64, smooth bool, fill float32, convert func(float32) T) {
 	half := float64(side-1) / 2
 	outside := convert(fill)
-	for ; len(pix) > 0; pix = pix[side*side:] {
-		plane := pix[:side*side]
-		copy(spare, plane)
-		sample := func(y, x int) (float32, bool) {
-			if uint(y) >= uint(side) || uint(x) >= uint(side) {
-				return 0, false
-			}
-			return float32(spare[y*side+x]), true
-		}
-		for y := range side {
-			v := float64(y) - half
-			for x := range side {
-				u := float64(x) - half
-				sx, sy := float64(cos*u)-float64(sin*v)+half, float64(sin*u)+float64(cos*v)+half
-				if !smooth {
-					if s, ok := sample(int(math.RoundToEven(sy)), int(math.RoundToEven(sx))); ok {
-						plane[y*side+x] = T(s)
+	plane := side * side
+	for y := range side {
+		v := float64(y) - half
+		for x := range side {
+			u := float64(x) - half
+			sx, sy := float64(cos*u)-float64(sin*v)+half, float64(sin*u)+float64(cos*v)+half
+			to := y*side + x
+			if !smooth {
+				nx, ny := int(math.RoundToEven(sx)), int(math.RoundToEven(sy))
+				inside := uint(nx) < uint(side) && uint(ny) < uint(side)
+				for at := 0; at < len(pix); at += plane {
+					if inside {
+						pix[at+to] = spare[at+ny*side+nx]
 					} else {
-						plane[y*side+x] = outside
+						pix[at+to] = outside
 					}
+				}
+				continue
+			}
+			// The four samples around, with a weight of 0 for those that are not there.
+			fx, fy := math.Floor(sx), math.Floor(sy)
+			px, py := float32(sx-fx), float32(sy-fy)
+			var from [4]int
+			weights := [4]float32{(1 - py) * (1 - px), (1 - py) * px, py * (1 - px), py * px}
+			var mask float32
+			for k := range from {
+				iy, ix := int(fy)+k/2, int(fx)+k%2
+				if uint(iy) >= uint(side) || uint(ix) >= uint(side) {
+					weights[k] = 0
 					continue
 				}
-				fx, fy := math.Floor(sx), math.Floor(sy)
-				px, py := float32(sx-fx), float32(sy-fy)
-				var sum, mask float32
-				for k, w := range [4]float32{(1 - py) * (1 - px), (1 - py) * px, py * (1 - px), py * px} {
-					if s, ok := sample(int(fy)+k/2, int(fx)+k%2); ok {
-						sum += float32(w * s)
-						mask += w
-					}
-				}
-				plane[y*side+x] = convert(float32(mask*(sum-fill)) + fill)
+				from[k] = iy*side + ix
+				mask += weights[k]
+			}
+			for at := 0; at < len(pix); at += plane {
+				sum := float32(weights[0]*float32(spare[at+from[0]])) + float32(weights[1]*float32(spare[at+from[1]])) +
+					float32(weights[2]*float32(spare[at+from[2]])) + float32(weights[3]*float32(spare[at+from[3]]))
+				pix[at+to] = convert(float32(mask*(sum-fill)) + fill)
 			}
 		}
 	}
-}
-
-// stream is a random stream that is started again and again without allocating.
-type stream struct {
-	pcg  rand.PCG
-	rand *rand.Rand
-}
-
-// from starts the stream at what r gives.
-func (s *stream) from(r *rand.Rand) *rand.Rand {
-	if s.rand == nil {
-		s.rand = rand.New(&s.pcg)
-	}
-	s.pcg.Seed(r.Uint64(), r.Uint64())
-	return s.rand
 }

@@ -10,12 +10,13 @@ import (
 // samples beyond that range, which measurements may have: brightness, contrast, hue and noise keep results within 0 and 1,
 // or within the view's own range where that is wider, so that nothing is cut that was there before.
 type floatCanvas struct {
-	kernels  kernels // of the blurrer's weights
+	kernels  kernels
 	resizer  resizer
 	blurrer  blurrer
 	rows     []float32
 	pix      []float32
 	spare    []float32
+	normals  [1024]float32
 	channels int
 	side     int
 	lo, hi   float32 // the range of results
@@ -84,8 +85,9 @@ func (c *floatCanvas) turn(quarters int, mirror bool) {
 }
 
 func (c *floatCanvas) rotate(angle float64, smooth bool, fill float64) {
-	c.spare = grow(c.spare, c.side*c.side)
-	rotate(c.pix, c.spare, c.side, angle, smooth, float32(fill), func(v float32) float32 { return v })
+	c.spare = append(c.spare[:0], c.pix...)
+	sin, cos := math.Sincos(angle * math.Pi / 180)
+	rotate(c.pix, c.spare, c.side, sin, cos, smooth, float32(fill), func(v float32) float32 { return v })
 }
 
 // planes are the three channels.
@@ -208,9 +210,18 @@ func (c *floatCanvas) blur(kernel int, sigma float64) {
 	}
 }
 
-func (c *floatCanvas) noise(r normal, mean, sigma float64) {
-	for i, v := range c.pix {
-		c.pix[i] = min(max(v+float32(mean+float64(r.NormFloat64()*sigma)), c.lo), c.hi)
+func (c *floatCanvas) noise(seed uint64, mean, sigma float64) {
+	for at := 0; at < len(c.pix); at += len(c.normals) {
+		z := c.normals[:min(len(c.normals), len(c.pix)-at)]
+		c.kernels.normals(z, seed, uint32(at))
+		c.addNoise(at, z, mean, sigma)
+	}
+}
+
+func (c *floatCanvas) addNoise(at int, z []float32, mean, sigma float64) {
+	m, s := float32(mean), float32(sigma)
+	for i, x := range z {
+		c.pix[at+i] = min(max(c.pix[at+i]+(m+float32(x*s)), c.lo), c.hi)
 	}
 }
 

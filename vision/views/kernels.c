@@ -3,6 +3,7 @@
 
 #include "kernels.h"
 
+#include <math.h>
 #include <string.h>
 
 #pragma STDC FP_CONTRACT OFF
@@ -110,6 +111,18 @@ void views_hue(int level, uint8_t *r, uint8_t *g, uint8_t *b, long n, float turn
 }
 
 void views_solarize(int level, uint8_t *pix, long n, int threshold) { CHOOSE(solarize, pix, n, threshold); }
+
+void views_normals(int level, float *dst, long n, uint64_t seed, uint32_t from, const float *quantiles) {
+  CHOOSE(normals, dst, n, seed, from, quantiles);
+}
+
+void views_add_noise(int level, uint8_t *pix, const float *z, long n, float mean, float sigma) {
+  CHOOSE(add_noise, pix, z, n, mean, sigma);
+}
+
+void views_rotate(int level, uint8_t *dst, const uint8_t *src, long channels, long side, double sin, double cos, int smooth, float fill) {
+  CHOOSE(rotate, dst, src, channels, side, sin, cos, smooth, fill);
+}
 
 void views_blur(int level, uint8_t *pix, long side, const float *weights, long radius, float *rows, float *padded, float *sum) {
   CHOOSE(blur, pix, side, weights, radius, rows, padded, sum);

@@ -26,6 +26,12 @@ type kernels interface {
 	hue(r, g, b []uint8, turn float32)
 	// solarize inverts samples from threshold on.
 	solarize(pix []uint8, threshold int)
+	// normals gives what normal in noise.go does.
+	normals(dst []float32, seed uint64, from uint32)
+	// addNoise adds mean + z·sigma, rounded towards 0, to each sample.
+	addNoise(pix []uint8, z []float32, mean, sigma float32)
+	// rotate turns planes of side×side samples as rotate in canvas.go does, from src to dst.
+	rotate(dst, src []uint8, side int, sin, cos float64, smooth bool, fill float32)
 	// blur convolves a plane of side×side samples across and down with z.weights, mirrored at the edges. The other
 	// memory of z is large enough.
 	blur(plane []uint8, side int, z *blurrer)
@@ -271,6 +277,19 @@ func (plain) hue(rs, gs, bs []uint8, turn float32) {
 		}
 		rs[i], gs[i], bs[i] = r, g, b
 	}
+}
+
+func (plain) normals(dst []float32, seed uint64, from uint32) { normals(dst, seed, from) }
+
+func (plain) addNoise(pix []uint8, z []float32, mean, sigma float32) {
+	for i, v := range pix {
+		n := mean + float32(z[i]*sigma)
+		pix[i] = clamp(int32(v) + int32(min(max(n, -1000), 1000)))
+	}
+}
+
+func (plain) rotate(dst, src []uint8, side int, sin, cos float64, smooth bool, fill float32) {
+	rotate(dst, src, side, sin, cos, smooth, fill, func(v float32) uint8 { return nearest(min(max(v, 0), 255)) })
 }
 
 func (plain) blur(plane []uint8, side int, z *blurrer) {

@@ -15,4 +15,7 @@ void views_saturation(int level, uint8_t *r, uint8_t *g, uint8_t *b, long n, flo
 void views_grey(int level, uint8_t *r, uint8_t *g, uint8_t *b, long n);
 void views_hue(int level, uint8_t *r, uint8_t *g, uint8_t *b, long n, float turn);
 void views_solarize(int level, uint8_t *pix, long n, int threshold);
+void views_normals(int level, float *dst, long n, uint64_t seed, uint32_t from, const float *quantiles);
+void views_add_noise(int level, uint8_t *pix, const float *z, long n, float mean, float sigma);
+void views_rotate(int level, uint8_t *dst, const uint8_t *src, long channels, long side, double sin, double cos, int smooth, float fill);
 void views_blur(int level, uint8_t *pix, long side, const float *weights, long radius, float *rows, float *padded, float *sum);

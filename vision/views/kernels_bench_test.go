@@ -33,6 +33,11 @@ func BenchmarkKernels(b *testing.B) {
 		run("hue", func() { hue(k, pix, 0.1) })
 		run("grey", func() { greyscale(k, pix) })
 		run("solarize", func() { k.solarize(pix, 128) })
+		on := newByteCanvas(k)
+		on.pix, on.channels, on.side = pix, 3, side
+		run("rotate", func() { on.rotate(33, true, 0) })
+		run("turn", func() { on.turn(1, true) })
+		run("noise", func() { on.noise(7, 0, 0.02) })
 		run("blur", func() { blurs.blur(k, pix, side, 7, 1) })
 	}
 }

@@ -123,6 +123,85 @@ static inline uint8_t FN(nearest)(float v) {
   return (uint8_t)bits;
 }
 
+static inline uint32_t FN(mixed)(uint32_t x) {
+  x ^= x >> 16;
+  x *= 0x7feb352du;
+  x ^= x >> 15;
+  x *= 0x846ca68bu;
+  return x ^ x >> 16;
+}
+
+// See normals in noise.go.
+static void FN(normals)(float *restrict dst, long n, uint64_t seed, uint32_t from, const float *quantiles) {
+  const uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
+  for (long i = 0; i < n; i++) {
+    uint32_t x = (from + (uint32_t)i) * 0x9e3779b9u + low;
+    x = FN(mixed)(FN(mixed)(x) ^ high);
+    uint32_t half = x & 0x7fffffff;
+    uint32_t tail = half < 1u << 20; // the first of 2048 cells, cut in 256 of its own
+    uint32_t cell = tail ? 2049 + (half >> 12) : half >> 20;
+    uint32_t rest = tail ? (half & 0xfff) << 8 : half & 0xfffff;
+    float a = quantiles[cell], b = quantiles[cell + 1];
+    float z = a + (float)(int32_t)rest * (1.0f / (1 << 20)) * (b - a);
+    dst[i] = x >> 31 ? -z : z;
+  }
+}
+
+static void FN(add_noise)(uint8_t *restrict pix, const float *restrict z, long n, float mean, float sigma) {
+  for (long i = 0; i < n; i++) {
+    float noise = mean + z[i] * sigma;
+    noise = noise > -1000 ? noise : -1000;
+    noise = noise < 1000 ? noise : 1000;
+    pix[i] = FN(clamp)(pix[i] + (int32_t)noise);
+  }
+}
+
+static void FN(rotate)(uint8_t *restrict dst, const uint8_t *restrict src, long channels, long side, double sin, double cos,
+                       int smooth, float fill) {
+  const double half = (double)(side - 1) / 2;
+  const long plane = side * side;
+  const float clamped = fill > 255 ? 255 : fill > 0 ? fill : 0;
+  const uint8_t outside = FN(nearest)(clamped);
+  for (long y = 0; y < side; y++) {
+    const double v = (double)y - half;
+    for (long x = 0; x < side; x++, dst++) {
+      const double u = (double)x - half;
+      const double sx = cos * u - sin * v + half, sy = sin * u + cos * v + half;
+      if (!smooth) {
+        long nx = lrint(sx), ny = lrint(sy);
+        int inside = (unsigned long)nx < (unsigned long)side && (unsigned long)ny < (unsigned long)side;
+        for (long c = 0; c < channels; c++) dst[c * plane] = inside ? src[c * plane + ny * side + nx] : outside;
+        continue;
+      }
+      long ix = (long)sx, iy = (long)sy;
+      ix -= sx < (double)ix, iy -= sy < (double)iy;
+      const float px = (float)(sx - (double)ix), py = (float)(sy - (double)iy);
+      const long at = iy * side + ix;
+      long from[4] = {at, at + 1, at + side, at + side + 1};
+      float w[4] = {(1 - py) * (1 - px), (1 - py) * px, py * (1 - px), py * px}, mask = 0;
+      if ((unsigned long)ix < (unsigned long)(side - 1) && (unsigned long)iy < (unsigned long)(side - 1)) {
+        mask = w[0] + w[1] + w[2] + w[3];
+      } else {
+        for (int k = 0; k < 4; k++) {
+          const long ky = iy + k / 2, kx = ix + k % 2;
+          const int there = (unsigned long)ky < (unsigned long)side && (unsigned long)kx < (unsigned long)side;
+          from[k] = there ? ky * side + kx : 0;
+          w[k] = there ? w[k] : 0;
+          mask += w[k];
+        }
+      }
+      for (long c = 0; c < channels; c++) {
+        const uint8_t *p = src + c * plane;
+        float sum = w[0] * p[from[0]] + w[1] * p[from[1]] + w[2] * p[from[2]] + w[3] * p[from[3]];
+        float r = mask * (sum - fill) + fill;
+        r = r > 0 ? r : 0;
+        r = r < 255 ? r : 255;
+        dst[c * plane] = FN(nearest)(r);
+      }
+    }
+  }
+}
+
 static void FN(across)(float *restrict dst, const float *restrict p, long n, const float *w, long radius) {
   if (radius == 3) {
     float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3];

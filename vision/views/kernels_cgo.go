@@ -3,6 +3,7 @@
 package views
 
 // #cgo CFLAGS: -O3
+// #cgo linux LDFLAGS: -lm
 // #include "kernels.h"
 import "C"
 
@@ -59,6 +60,23 @@ func (k compiled) hue(r, g, b []uint8, turn float32) {
 
 func (k compiled) solarize(pix []uint8, threshold int) {
 	C.views_solarize(k.level, head(pix), C.long(len(pix)), C.int(threshold))
+}
+
+func (k compiled) normals(dst []float32, seed uint64, from uint32) {
+	C.views_normals(k.level, reals(dst), C.long(len(dst)), C.uint64_t(seed), C.uint32_t(from), reals(quantiles[:]))
+}
+
+func (k compiled) addNoise(pix []uint8, z []float32, mean, sigma float32) {
+	C.views_add_noise(k.level, head(pix), reals(z[:len(pix)]), C.long(len(pix)), C.float(mean), C.float(sigma))
+}
+
+func (k compiled) rotate(dst, src []uint8, side int, sin, cos float64, smooth bool, fill float32) {
+	way := C.int(0)
+	if smooth {
+		way = 1
+	}
+	_ = src[len(dst)-1]
+	C.views_rotate(k.level, head(dst), head(src), C.long(len(dst)/(side*side)), C.long(side), C.double(sin), C.double(cos), way, C.float(fill))
 }
 
 func (k compiled) blur(plane []uint8, side int, z *blurrer) {

@@ -2,6 +2,7 @@ package views
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -79,6 +80,19 @@ func TestKernelsAreEqual(t *testing.T) {
 				change("grey", func(pix []uint8) { greyscale(k, pix) })
 				threshold := r.IntN(257)
 				change("solarize", func(pix []uint8) { k.solarize(pix, threshold) })
+			}
+		}
+		for _, side := range []int{1, 2, 9, 33} {
+			for i := range 20 {
+				m := noise(r, 1+i%4, side, side)
+				dst := make([]uint8, len(m.Pix))
+				sin, cos := math.Sincos(math.Pi * (2*r.Float64() - 1))
+				k.rotate(dst, m.Pix, side, sin, cos, i%2 == 0, float32(255*r.Float64()))
+				add(dst, "rotate of %d", side)
+				z := make([]float32, len(dst))
+				k.normals(z, r.Uint64(), r.Uint32())
+				k.addNoise(dst, z, float32(r.Float64()), float32(255*r.Float64()))
+				add(dst, "noise of %d", side)
 			}
 		}
 		// All colours of a coarse cube, and all turns.

@@ -55,7 +55,6 @@ type worker struct {
 	bytes    *byteCanvas
 	floats   *floatCanvas
 	deep     images.Image // an image of 8 bits as floats
-	random   stream       // of noise
 	channels []int        // that are dropped
 }
 
@@ -147,7 +146,7 @@ type params struct {
 	angle     float64 // of rotation, in degrees
 	rotate    bool
 	noise     float64 // its standard deviation, or 0 for none
-	noiseFrom normal
+	noiseSeed uint64
 	dropped   []int // channels; valid until the next draw
 }
 
@@ -189,7 +188,7 @@ func (c *Config) drawAfterCrop(r *rand.Rand, w *worker) (p params) {
 	}
 	if c.Noise.P > 0 {
 		noise, sigma := r.Float64(), uniform(r, c.Noise.Sigma[0], c.Noise.Sigma[1])
-		p.noiseFrom = w.random.from(r)
+		p.noiseSeed = r.Uint64()
 		if noise < c.Noise.P {
 			p.noise = sigma
 		}
@@ -276,7 +275,7 @@ func (c *Config) apply(on canvas, p params) {
 		on.blur(c.Blur.Kernel, p.sigma)
 	}
 	if p.noise > 0 {
-		on.noise(p.noiseFrom, 0, p.noise)
+		on.noise(p.noiseSeed, 0, p.noise)
 	}
 	if p.solarize {
 		on.solarize(c.Solarize.Threshold)
