@@ -327,3 +327,37 @@ func TestBadInput(t *testing.T) {
 		assert.NoFileExists(t, at("o.npy"))
 	}
 }
+
+// TestDeepImages embeds images of floats as they are: by bytes alone, all of these would be alike.
+func TestDeepImages(t *testing.T) {
+	dir := place(t)
+	v := make([]float32, 3*16*16*3)
+	for i := range v {
+		v[i] = 0.5 + float32(i*(i/(16*16*3)+1)%256)/65536 // image by image, within a step of 8 bits
+	}
+	writeNPY(t, filepath.Join(dir, "deep.npy"), []int{3, 16, 16, 3}, v)
+	out := filepath.Join(dir, "o.npy")
+	_, err := embed(t, "--weights", filepath.Join(dir, "w.safetensors"), "--data", filepath.Join(dir, "deep.npy"), "--kind", "arrays", "--out", out)
+	require.NoError(t, err)
+	shape, got := readNPY(t, out)
+	require.Equal(t, []int{3, 12}, shape)
+
+	src, err := images.Open(context.Background(), filepath.Join(dir, "deep.npy"), images.DefaultOpen())
+	require.NoError(t, err)
+	var all []*images.Image
+	for i := range 3 {
+		m, err := src.Image(context.Background(), i)
+		require.NoError(t, err)
+		require.True(t, m.Deep())
+		all = append(all, m)
+	}
+	m, err := vision.LoadFile(filepath.Join(dir, "w.safetensors"), vision.LoadOptions{})
+	require.NoError(t, err)
+	defer m.Close()
+	want, err := m.Embed(context.Background(), all)
+	require.NoError(t, err)
+	for i, row := range want {
+		assert.InDeltaSlice(t, row, got[i*12:][:12], 1e-6)
+	}
+	assert.NotEqual(t, want[0], want[1])
+}

@@ -34,7 +34,9 @@ func embedImages(ctx context.Context, m *vision.Model, o options, log io.Writer)
 	}
 	bar := progress.New(log, progress.Options{Total: src.Len(), Unit: "image", Item: "images", Every: 10 * time.Second})
 	defer bar.Finish()
-	x, err := eval.Extract(ctx, m.Thread, m.Encoder, &counted{Source: src, bar: bar}, o.Model.Extract(m))
+	extract := o.Model.Extract(m)
+	extract.Deep = src.Deep
+	x, err := eval.Extract(ctx, m.Thread, m.Encoder, &counted{Source: src, bar: bar}, extract)
 	if err != nil {
 		return features{}, fmt.Errorf("embedding %s: %w", o.Data, err)
 	}

@@ -102,11 +102,13 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 	r.Train, r.Test = train.describe(), test.describe()
 
 	kinds := []kind{{"encoder", func(ctx context.Context, s source) (eval.Extracted, error) {
-		return eval.Extract(ctx, m.Thread, m.Encoder, s, o.Model.Extract(m))
+		extract := o.Model.Extract(m)
+		extract.Deep = s.deep
+		return eval.Extract(ctx, m.Thread, m.Encoder, s, extract)
 	}}}
 	if o.Pixels {
 		kinds = append(kinds, kind{"pixels", func(ctx context.Context, s source) (eval.Extracted, error) {
-			return eval.Pixels(ctx, s, m.Size, views.Kind{Channels: len(m.Mean)})
+			return eval.Pixels(ctx, s, m.Size, views.Kind{Channels: len(m.Mean), Deep: s.deep})
 		}})
 	}
 	for i, k := range kinds {

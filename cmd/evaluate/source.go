@@ -15,6 +15,7 @@ import (
 // source is a collection of images with labels, by the name of its flag.
 type source struct {
 	images.Labelled
+	deep       bool // some images are of floats
 	flag, path string
 	bar        *progress.Bar
 	done       *atomic.Int64
@@ -55,7 +56,7 @@ func (o options) collection(ctx context.Context, flag, path string, channels int
 	if len(s.Classes()) == 0 {
 		return source{}, fmt.Errorf("--%s: images of %s: none has a label, expected a folder for each class, or a column of labels", flag, path)
 	}
-	return source{Labelled: s, flag: flag, path: path}, nil
+	return source{Labelled: s, deep: s.Deep, flag: flag, path: path}, nil
 }
 
 func (s source) describe() set {
