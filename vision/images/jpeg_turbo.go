@@ -82,8 +82,17 @@ func decodeTurbo(data []byte, o Options, buf *Buffer) *Image {
 	if err != nil || int64(f.Width)*int64(f.Height) > o.MaxPixels {
 		return nil
 	}
-	m := buf.image(o.Channels, f.Height, f.Width)
-	if err := lib.Decode(m.Pix, data, f, 1, o.Channels); err != nil {
+	channels := o.Channels
+	if channels == 0 {
+		channels = f.Components
+	}
+	if channels != 1 && channels != 3 {
+		return nil
+	}
+	reduce := buf.reduction(f.Width, f.Height)
+	small := f.Reduced(reduce)
+	m := buf.image(channels, small.Height, small.Width)
+	if err := lib.Decode(m.Pix, data, f, reduce, channels); err != nil {
 		return nil
 	}
 	return orient(m, orientation(data))

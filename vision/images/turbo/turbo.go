@@ -15,6 +15,7 @@ var ErrUnsuited = errors.New("not for libjpeg-turbo")
 // Frame is what a JPEG file's header says of its pixels.
 type Frame struct {
 	Width, Height int
+	Components    int // 1 for grey, 3 for colours
 }
 
 // ReadFrame finds the frame of a JPEG file's bytes.
@@ -43,7 +44,7 @@ func ReadFrame(data []byte) (Frame, error) {
 			if n < 8 {
 				break
 			}
-			f := Frame{Height: int(binary.BigEndian.Uint16(p[5:])), Width: int(binary.BigEndian.Uint16(p[7:]))}
+			f := Frame{Height: int(binary.BigEndian.Uint16(p[5:])), Width: int(binary.BigEndian.Uint16(p[7:])), Components: int(p[9])}
 			if bits, parts := p[4], p[9]; marker > progressive || bits != 8 || parts != 1 && parts != 3 || f.Width == 0 || f.Height == 0 {
 				return f, fmt.Errorf("%w: frame of kind %#x, %d bits, %d components, %d×%d", ErrUnsuited, marker, bits, parts, f.Width, f.Height)
 			}
@@ -56,5 +57,5 @@ func ReadFrame(data []byte) (Frame, error) {
 
 // Reduced is the size of a frame that is decoded at 1/by of its size, by being 1, 2, 4 or 8.
 func (f Frame) Reduced(by int) Frame {
-	return Frame{Width: (f.Width + by - 1) / by, Height: (f.Height + by - 1) / by}
+	return Frame{Width: (f.Width + by - 1) / by, Height: (f.Height + by - 1) / by, Components: f.Components}
 }

@@ -22,8 +22,8 @@ func file(t testing.TB, name string) []byte {
 func TestReadFrame(t *testing.T) {
 	f, err := ReadFrame(file(t, "420.jpg"))
 	require.NoError(t, err)
-	assert.Equal(t, Frame{Width: 45, Height: 37}, f)
-	assert.Equal(t, Frame{Width: 6, Height: 5}, f.Reduced(8))
+	assert.Equal(t, Frame{Width: 45, Height: 37, Components: 3}, f)
+	assert.Equal(t, Frame{Width: 6, Height: 5, Components: 3}, f.Reduced(8))
 	_, err = ReadFrame(file(t, "cmyk.jpg"))
 	assert.ErrorIs(t, err, ErrUnsuited)
 	_, err = ReadFrame(file(t, "rgb.png"))
@@ -76,7 +76,7 @@ func TestOpenRefuses(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	assert.Panics(t, func() { _ = lib.Decode(make([]uint8, 5), file(t, "420.jpg"), Frame{45, 37}, 1, 3) })
-	err = lib.Decode(make([]uint8, 3*44*37), file(t, "420.jpg"), Frame{44, 37}, 1, 3)
+	assert.Panics(t, func() { _ = lib.Decode(make([]uint8, 5), file(t, "420.jpg"), Frame{45, 37, 3}, 1, 3) })
+	err = lib.Decode(make([]uint8, 3*44*37), file(t, "420.jpg"), Frame{44, 37, 3}, 1, 3)
 	assert.ErrorContains(t, err, "another size")
 }
