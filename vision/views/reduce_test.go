@@ -53,7 +53,7 @@ func TestReducedViews(t *testing.T) {
 		return next(t, l)
 	}
 	assert.Equal(t, batch(true, 2), batch(true, 1), "whatever the number of workers")
-	c.Flip, c.Global.Size, c.Local.Size = 0, 100, 50 // of images whose shorter side is 400: as many pixels as the views have
+	c.Flip, c.Global.Size, c.Local.Size = 0, 100, 50                   // of images whose shorter side is 400: as many pixels as the views have
 	c.Global.Scale, c.Local.Scale = [2]float64{1, 1}, [2]float64{1, 1} // the largest central crop
 	c.Global.Ratio, c.Local.Ratio = [2]float64{1, 1}, [2]float64{1, 1}
 	p, err = New(c, Kind{Channels: 3}, 1)
