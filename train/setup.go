@@ -283,6 +283,7 @@ func (r *run) loader(ctx context.Context) (*views.Loader, error) {
 	c.Workers = r.cfg.Workers.Or(runtime.NumCPU())
 	c.Seed = r.cfg.Seed
 	c.Step = r.at.Step
+	c.Reduce = r.cfg.Views.Reduce
 	c.MaxBroken = max(r.cfg.Data.MaxBroken, 1/float64(r.data.train.Len())) // one is never too many
 	c.OnBroken = r.leftOut
 	// Not ctx: a batch that is ready when the run is interrupted may still be wanted, and Next has its own.

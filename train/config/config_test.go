@@ -198,6 +198,7 @@ encoder: {model: resnet18, init: a.pt, image_size: 96, patch_size: 8, channels: 
 views:
   preset: minimal
   dihedral: 0.3
+  reduce: true
   rotation: {p: 0.2, degrees: 30, smooth: false, fill: 0.5}
   noise: {p: 0.1, sigma: [0.1, 0.2]}
   drop_channels: {p: 0.1, most: 2, fill: 0.5}

@@ -19,6 +19,7 @@ type Views struct {
 	Noise        views.NoiseConfig    `yaml:"noise"`
 	Solarize     Solarize             `yaml:"solarize"`
 	DropChannels DropChannels         `yaml:"drop_channels"`
+	Reduce       bool                 `yaml:"reduce" help:"decode JPEG files at 1/2, 1/4 or 1/8 of their size where even the smallest crop has as many pixels as its view then: faster for large photographs; the same crop is within 4 of 255 levels on average; by libjpeg-turbo only"`
 	Steps        views.Steps          `yaml:"steps" arg:"LIST" help:"augmentations of one's own choice and order, in place of all above but the crops: a list such as [{dihedral: {p: 1}}, {blur: {p: 0.5, kernel: 7, sigma: [0.1, 2]}}]"`
 	Mean         AutoList             `yaml:"mean" flag:"mean" arg:"X,X,…" help:"mean of each channel, of samples in [0, 1], subtracted before the encoder; auto is ImageNet's for 3 channels of 8 bits and the data's own for others, measured on 1000 images"`
 	Std          AutoList             `yaml:"std" flag:"std" arg:"X,X,…" help:"standard deviation of each channel, likewise"`

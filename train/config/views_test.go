@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,6 +48,19 @@ func TestPresetInAFile(t *testing.T) {
 
 	c = Default()
 	assert.ErrorContains(t, c.Decode([]byte("views: {preset: papers}"), "a.yaml"), `views.preset: "papers" is not one of paper, minimal`)
+}
+
+// TestReadme reads the pipeline that README.md shows.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(readme), "```yaml\n")
+	require.True(t, found)
+	text, _, _ = strings.Cut(text, "```")
+	c := decode(t, text)
+	require.Len(t, c.Views.Steps, 3)
+	assert.Equal(t, "satellite", c.Views.Preset)
+	assert.NoError(t, c.Resolve(Facts{Images: 1000, Width: 64, Height: 64, Channels: 13}).Validate())
 }
 
 // TestUnsuitableViews: what is asked for and means nothing is an error before anything is trained, with key and reason; what is

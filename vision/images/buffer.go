@@ -11,6 +11,10 @@ import (
 // Buffer is memory that one image after the other is read into, so that reading allocates next to nothing. An image that was
 // read into it is valid until the next one is. It is not safe for concurrent use; the zero value is ready.
 type Buffer struct {
+	// Fit, if not nil, is told the size of an image and says by how much it may be reduced as it is decoded: 1, 2, 4 or 8.
+	// Decoders that cannot do that, as all but libjpeg-turbo, do not ask.
+	Fit func(width, height int) int
+
 	file []byte
 	pix  []uint8
 	m    Image
@@ -39,6 +43,18 @@ func (b *Buffer) image(channels, height, width int) *Image {
 	b.pix = grow(b.pix, channels*height*width)
 	b.m = Image{Channels: channels, Height: height, Width: width, Pix: b.pix}
 	return &b.m
+}
+
+// reduction is what Fit says, or 1.
+func (b *Buffer) reduction(width, height int) int {
+	if b == nil || b.Fit == nil {
+		return 1
+	}
+	by := b.Fit(width, height)
+	if by != 1 && by != 2 && by != 4 && by != 8 {
+		panic(fmt.Sprintf("images: Buffer.Fit(%d, %d) is %d, expected 1, 2, 4 or 8", width, height, by))
+	}
+	return by
 }
 
 // grow returns s with length n, and unknown contents. Where it has to allocate, it takes more than that.

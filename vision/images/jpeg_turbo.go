@@ -86,8 +86,10 @@ func decodeTurbo(data []byte, o Options, buf *Buffer) *Image {
 	if err != nil {
 		return nil
 	}
-	m := buf.image(channels, f.Height, f.Width)
-	if err := lib.Decode(m.Pix, data, f, 1, channels); err != nil {
+	reduce := buf.reduction(f.Width, f.Height)
+	small := f.Reduced(reduce)
+	m := buf.image(channels, small.Height, small.Width)
+	if err := lib.Decode(m.Pix, data, f, reduce, channels); err != nil {
 		return nil
 	}
 	m = orient(m, orientation(data))

@@ -21,6 +21,13 @@ type Worker interface {
 	Generate(m *images.Image, epoch, sample uint64, out *Batch, row int) error
 }
 
+// Reducer is a transform that may do with smaller images than there are.
+type Reducer interface {
+	Transform
+	// Reduction is by how much an image of that size may be reduced before it comes to a worker: 1, 2, 4 or 8.
+	Reduction(width, height int) int
+}
+
 // Layout describes views that have their size in common.
 type Layout struct {
 	Views    int  // of each image

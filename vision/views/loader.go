@@ -24,6 +24,7 @@ type LoaderConfig struct {
 	InOrder   bool    // once through the source as it is, the last batch as small as it comes; else shuffled, without end
 	Epoch     int     // where to begin
 	Step      int     // where in the epoch to begin; beyond its end is in a later one
+	Reduce    bool    // decode large images at 1/2, 1/4 or 1/8 of their size where a Reducer among transforms allows it
 	MaxBroken float64 // share of the source's images that may be broken, from 0 to 1
 
 	// OnBroken, if not nil, is told of each broken image once, by the caller of Next, in the order of batches.
@@ -317,6 +318,9 @@ func (l *Loader) work(ctx context.Context) {
 	defer l.workers.Done()
 	w := l.transform.NewWorker()
 	var buf images.Buffer
+	if t, ok := l.transform.(Reducer); ok && l.config.Reduce {
+		buf.Fit = t.Reduction
+	}
 	for t := range l.tasks {
 		if !l.fill(ctx, w, &buf, t.batch, t.row) {
 			return // the loader is being closed

@@ -44,6 +44,26 @@ func New(c Config, k Kind, seed uint64) (*Pipeline, error) {
 // Layout is the global views and, if there are any, the local ones.
 func (p *Pipeline) Layout() []Layout { return p.layout }
 
+// Reduction is by how much an image of that size may be reduced, by 2, 4 or 8, or not at all, so that even the smallest crop has
+// as many pixels as its view. It depends on nothing else.
+func (p *Pipeline) Reduction(width, height int) int {
+	by := 8.0
+	for _, crop := range []GlobalConfig{p.config.Global, GlobalConfig(p.config.Local)} {
+		if crop.Count == 0 {
+			continue
+		}
+		area := crop.Scale[0] * float64(width) * float64(height)
+		least := min(math.Sqrt(area*crop.Ratio[0]), math.Sqrt(area/crop.Ratio[1]), float64(width), float64(height))
+		by = min(by, least/float64(crop.Size))
+	}
+	for _, n := range []int{8, 4, 2} {
+		if by >= float64(n) {
+			return n
+		}
+	}
+	return 1
+}
+
 // NewWorker returns a worker.
 func (p *Pipeline) NewWorker() Worker {
 	k := fastest()

@@ -15,7 +15,7 @@ var ErrUnsuited = errors.New("not for libjpeg-turbo")
 // Frame is what a JPEG file's header says of its pixels.
 type Frame struct {
 	Width, Height int
-	Components    int // 1 of grey files, 3 of others
+	Components    int // 1 for grey, 3 for colours
 }
 
 // ReadFrame finds the frame of a JPEG file's bytes.
