@@ -1,5 +1,5 @@
-// Package images reads collections of images: folder trees of JPEG and PNG files, lists of them, tar files as WebDataset writes
-// them, Parquet files as the Hugging Face hub has them, NumPy arrays, and CIFAR's and MNIST's own files. [Open] tells
+// Package images reads collections of images: folder trees of JPEG and PNG files, lists of them, tar files as WebDataset
+// writes them, Parquet files as the Hugging Face hub has them, NumPy arrays, and CIFAR's and MNIST's own files. [Open] tells
 // which it is.
 //
 // Every collection is a [Source]: a length, a name for each image, and pixels on demand. A source that knows classes is
