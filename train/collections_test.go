@@ -145,7 +145,8 @@ func TestVanishedFolder(t *testing.T) {
 	}
 }
 
-// TestIndexOfARun: what a collection holds is kept in the run's folder, which a run that did not begin leaves for the next try.
+// TestIndexOfARun: what a collection holds is kept in the run's folder, which a run that did not begin leaves for the next
+// try.
 func TestIndexOfARun(t *testing.T) {
 	cfg := sevenImages(t, copied(t, 1, "shard-000000.tar", "shard-000001.tar"))
 	name := cfg.Encoder.Name

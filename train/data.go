@@ -27,8 +27,9 @@ const measured = 1000
 // indexFolder is where in a run's folder it is kept what collections hold.
 const indexFolder = ".index"
 
-// openData finds the images. Channels that are left open are the images' own: one if all that are looked at are grey. Images are
-// deep, all of them, if one of those that are looked at is. out is the run's folder, and note is told what is worth knowing.
+// openData finds the images. Channels that are left open are the images' own: one if all that are looked at are grey. Images
+// are deep, all of them, if one of those that are looked at is. out is the run's folder, and note is told what is worth
+// knowing.
 func openData(ctx context.Context, cfg config.Config, o options, out string, note func(string)) (data, error) {
 	d := data{name: cfg.DataName()}
 	if o.source != nil {

@@ -16,8 +16,8 @@ import (
 // cifarPixels is an image's bytes: 3 channels of 32×32, one after the other.
 const cifarPixels = 3 * 32 * 32
 
-// CIFARSource is the images of CIFAR-10's or CIFAR-100's binary version (Krizhevsky): records of one label, or of a coarse and a
-// fine one, and the pixels. It is made by [Open].
+// CIFARSource is the images of CIFAR-10's or CIFAR-100's binary version (Krizhevsky): records of one label, or of a coarse
+// and a fine one, and the pixels. It is made by [Open].
 type CIFARSource struct {
 	parts  []fileAt
 	first  []int // by part: its first image

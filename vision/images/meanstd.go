@@ -10,9 +10,9 @@ import (
 )
 
 // MeanStd measures each channel's mean and standard deviation over n images that are drawn without replacement by seed, or
-// over all if there are no more. 8-bit samples count by their 255th part, deep ones as they are. Images count equally, whatever
-// their size. Others are drawn for those that cannot be read, at most n and a few; the error is theirs, joined, if none
-// can. A standard deviation of 0 (a channel that is constant) comes back as 1, so that it can be divided by. The result
+// over all if there are no more. 8-bit samples count by their 255th part, deep ones as they are. Images count equally,
+// whatever their size. Others are drawn for those that cannot be read, at most n and a few; the error is theirs, joined, if
+// none can. A standard deviation of 0 (a channel that is constant) comes back as 1, so that it can be divided by. The result
 // depends on the collection, seed and n alone.
 func MeanStd(ctx context.Context, src Source, seed uint64, n int) (mean, std []float64, err error) {
 	if n <= 0 {
@@ -84,7 +84,8 @@ func moments(m *Image, c int) (mean, square float64) {
 	return float64(s) / size / 255, float64(q) / size / (255 * 255)
 }
 
-// sample draws min(n, size) different indices below size: the first steps of a Fisher–Yates shuffle that keeps only what it moved.
+// sample draws min(n, size) different indices below size: the first steps of a Fisher–Yates shuffle that keeps only what it
+// moved.
 func sample(seed uint64, size, n int) []int {
 	r := rng.New(seed, rng.Sample, 0, 0)
 	moved := map[int]int{}

@@ -36,8 +36,8 @@ type OpenOptions struct {
 	Kind Kind // "" and Auto: as the path tells
 	Test bool // of a collection in two parts that are named as usual (train, test): the one to test with
 
-	// Columns of a list or a table, by name; of a list without a header by number, from 1; the extensions of a shard's members
-	// or a key in its .json; the arrays of an .npz file. Those that are empty are the usual ones. Labels are looked
+	// Columns of a list or a table, by name; of a list without a header by number, from 1; the extensions of a shard's
+	// members or a key in its .json; the arrays of an .npz file. Those that are empty are the usual ones. Labels are looked
 	// for only if Labels is true or LabelColumn given.
 	ImageColumn, LabelColumn, CaptionColumn string
 
@@ -108,8 +108,8 @@ var openers = map[Kind]opener{
 // Open opens the collection of a path: a folder of images, or of shards, Parquet files or arrays; a list; such a file; or
 // several, which a pattern stands for: * and ? as in a shell, {a,b}, and {000..099} for numbers of as many digits.
 //
-// What a folder is, the files below it say, whichever are the most among the first ten thousand; what a file is, its extension. Of a
-// folder whose shards or Parquet files are named after splits (train-00000-of-00002.parquet), those of the
+// What a folder is, the files below it say, whichever are the most among the first ten thousand; what a file is, its
+// extension. Of a folder whose shards or Parquet files are named after splits (train-00000-of-00002.parquet), those of the
 // training split are taken, or those of the test or validation split with o.Test.
 func Open(ctx context.Context, path string, o OpenOptions) (Source, error) {
 	fail := func(err error) (Source, error) { return nil, fmt.Errorf("images of %s: %w", path, err) }

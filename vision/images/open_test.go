@@ -38,8 +38,8 @@ func goldenPixels(t *testing.T) []*Image {
 	return all
 }
 
-// jpegGolden is the image that is a JPEG file where images are files. Its pixels may differ by so much in the rounding of the
-// inverse DCT.
+// jpegGolden is the image that is a JPEG file where images are files. Its pixels may differ by so much in the rounding of
+// the inverse DCT.
 const (
 	jpegGolden = 6
 	jpegBound  = 3

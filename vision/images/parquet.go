@@ -13,12 +13,13 @@ import (
 )
 
 // ParquetSource is the images of a column of Parquet files, as the Hugging Face hub stores them: {bytes, path} or bytes
-// alone, each a file of an image's format. One of several files that cannot be read is one broken image. It is made by [Open].
+// alone, each a file of an image's format. One of several files that cannot be read is one broken image. It is made by
+// [Open].
 //
 // A row is found by the headers of its column's pages, which are read when the first row of a row group is asked for.
 // Reading an image then takes reading its page whole, and the pages that were used last are kept, 64 MiB of them: images in
-// their order cost little more than their own bytes. In a random order an image costs a page, which by default holds about 1 MiB,
-// or a row group of 100 images as the hub's own tools write them.
+// their order cost little more than their own bytes. In a random order an image costs a page, which by default holds about 1
+// MiB, or a row group of 100 images as the hub's own tools write them.
 type ParquetSource struct {
 	files    []*parquetFile
 	names    []string // by file: for people
@@ -227,8 +228,8 @@ func usualColumn(f *parquet.File, asked string, usual []string) *parquet.Column 
 	return nil
 }
 
-// imageColumn finds the bytes of images: of the column that is asked for, or noted as one of images, or named like one, or of
-// the only one that may be one.
+// imageColumn finds the bytes of images: of the column that is asked for, or noted as one of images, or named like one, or
+// of the only one that may be one.
 func imageColumn(f *parquet.File, features map[string]feature, asked string) (*parquet.Column, error) {
 	bytesOf := func(c *parquet.Column) *parquet.Column {
 		if c != nil && !c.Leaf() {

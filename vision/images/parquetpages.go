@@ -15,7 +15,8 @@ import (
 	pq "github.com/parquet-go/parquet-go/format"
 )
 
-// openParquetFile reads a file's footer, when it is known that reading it takes no more memory than a file of its size may ask for.
+// openParquetFile reads a file's footer, when it is known that reading it takes no more memory than a file of its size may
+// ask for.
 func openParquetFile(path string) (f *parquet.File, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -382,8 +383,8 @@ type shownAt struct {
 // ReadAt is io.ReaderAt's.
 func (s *shownAt) ReadAt(p []byte, off int64) (int, error) { return s.r.ReadAt(p, off-s.base) }
 
-// pageCache keeps the values of the pages that were used last, up to a number of bytes, and has a page read once if several want
-// it at a time.
+// pageCache keeps the values of the pages that were used last, up to a number of bytes, and has a page read once if several
+// want it at a time.
 type pageCache struct {
 	mu    sync.Mutex
 	room  int64 // bytes that may still be kept

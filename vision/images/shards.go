@@ -18,10 +18,10 @@ import (
 // of their last part make a sample, if no other comes between them; what follows the dot says what a member is: "jpg",
 // "cls", "txt", "json". It is made by [Open].
 //
-// Every image can be had at any time, as its place in its file is known. Whoever goes through the images in a random order, as
-// a loader does, therefore shuffles over all shards at once, and not in a buffer. It costs a seek for each image, as
-// images in files of their own do, and some 50 bytes of memory. Samples without an image are left out. A file that
-// cannot be read to its end has a last image more, which is an error that says so.
+// Every image can be had at any time, as its place in its file is known. Whoever goes through the images in a random order,
+// as a loader does, therefore shuffles over all shards at once, and not in a buffer. It costs a seek for each image, as
+// images in files of their own do, and some 50 bytes of memory. Samples without an image are left out. A file that cannot be
+// read to its end has a last image more, which is an error that says so.
 type ShardsSource struct {
 	shards []*shard
 	names  []string // by shard: for people

@@ -30,9 +30,9 @@ func Uniform(src Source, channels int, deep bool) *UniformSource {
 // looked is how many images Alike looks at.
 const looked = 32
 
-// Alike looks at a few images, drawn by seed, and returns src by [Uniform] with the channels and the depth that suit all, and
-// the images as src has them. Channels that are 0 are the images' own: 3 if some are grey and some have 3, and 1 if
-// all have 3 that are equal. They are deep if any is. The error is the last image's if none can be read.
+// Alike looks at a few images, drawn by seed, and returns src by [Uniform] with the channels and the depth that suit all,
+// and the images as src has them. Channels that are 0 are the images' own: 3 if some are grey and some have 3, and 1 if all
+// have 3 that are equal. They are deep if any is. The error is the last image's if none can be read.
 func Alike(ctx context.Context, src Source, channels int, seed uint64) (*UniformSource, []*Image, error) {
 	r := rng.New(seed, rng.Sample, 0, 0)
 	var found []*Image
