@@ -137,6 +137,7 @@ func TestAllocations(t *testing.T) {
 		for _, crops := range [][2]int{{1, 0}, {2, 6}, {4, 12}} {
 			c := small()
 			c.Global.Count, c.Local.Count = crops[0], crops[1]
+			c.Dihedral, c.Rotation.P, c.Noise.P, c.DropChannels.P = 0.5, 0.5, 0.5, 0.5
 			p, err := New(c.For(Kind{Channels: channels}), Kind{Channels: channels}, 7)
 			require.NoError(t, err)
 			w, b, m := p.NewWorker(), NewBatch(1, p.Layout()), textured(channels, 60, 80, 1)
