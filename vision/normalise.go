@@ -7,9 +7,9 @@ import (
 	"github.com/gojepa/gojepa/vision/views"
 )
 
-// Normalise copies a group of views of so many rows to the scope's device and makes of it what encoders take: (x − mean)/std in
-// float32, x being in [0, 1], with a mean and a standard deviation for each channel. The result is [Views, Rows, Channels,
-// Size, Size]. No gradient. It panics unless both are as long as there are channels.
+// Normalise copies a group of views of so many rows to the scope's device and makes of it what encoders take: (x −
+// mean)/std in float32, x being in [0, 1], with a mean and a standard deviation for each channel. The result is [Views,
+// Rows, Channels, Size, Size]. No gradient. It panics unless both are as long as there are channels.
 func Normalise(s *torch.Scope, g *views.Group, rows int, mean, std []float64) torch.Tensor {
 	c := int64(g.Channels)
 	if int64(len(mean)) != c || int64(len(std)) != c {

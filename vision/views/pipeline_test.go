@@ -154,8 +154,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestSuits: saturation, hue and grey need three channels, solarizing a picture; all else works with any number, and the keys
-// that do not are named before anything is made.
+// TestSuits: saturation, hue and grey need three channels, solarizing a picture; all else works with any number, and the
+// keys that do not are named before anything is made.
 func TestSuits(t *testing.T) {
 	plain := Config{Global: GlobalConfig{Count: 1, Size: 16, Scale: [2]float64{1, 1}, Ratio: [2]float64{1, 1}}}
 	views := func(c Config, k Kind) any {
