@@ -47,7 +47,8 @@ type Encoder interface {
 }
 
 // Extract embeds all images of a source by an encoder in inference mode, each once and whole, with samples normalised to
-// (x - Mean) / Std, x being in [0, 1]. Labels are the source's where it has classes, -1 for an image without one. The encoder is on th.
+// (x - Mean) / Std, x being in [0, 1]. Labels are the source's where it has classes, -1 for an image without one. The
+// encoder is on th.
 func Extract(ctx context.Context, th *torch.Thread, encoder Encoder, src images.Source, o ExtractOptions) (Extracted, error) {
 	if len(o.Mean) == 0 && len(o.Std) == 0 {
 		o.Mean, o.Std = vision.DefaultMeanStd(o.Channels)

@@ -36,8 +36,8 @@ func (s *bands) Image(ctx context.Context, i int) (*images.Image, error) {
 	return deep, nil
 }
 
-// TestDeepImagesOfManyChannels trains on floats: their own statistics, views of floats, evaluation, and the recipe without what
-// needs red, green and blue.
+// TestDeepImagesOfManyChannels trains on floats: their own statistics, views of floats, evaluation, and the recipe
+// without what needs red, green and blue.
 func TestDeepImagesOfManyChannels(t *testing.T) {
 	c := small(t)
 	c.Views = config.PresetViews("satellite")

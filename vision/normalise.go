@@ -7,9 +7,9 @@ import (
 	"github.com/gojepa/gojepa/vision/views"
 )
 
-// Normalise copies a group of views of so many rows to the scope's device and makes of it what encoders take: (x − mean)/std in
-// float32, x being in [0, 1], with a mean and a standard deviation for each channel. The result is [Views, Rows, Channels,
-// Size, Size]. No gradient. It panics unless both are as long as there are channels.
+// Normalise copies a group of views of so many rows to the scope's device and makes of it what encoders take: (x −
+// mean)/std in float32, x being in [0, 1], with a mean and a standard deviation for each channel. The result is [Views,
+// Rows, Channels, Size, Size]. No gradient. It panics unless both are as long as there are channels.
 func Normalise(s *torch.Scope, g *views.Group, rows int, mean, std []float64) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
 		return NormaliseRows(s, g, 0, g.Views*rows, mean, std).Unflatten(0, int64(g.Views), int64(rows))

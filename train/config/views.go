@@ -3,8 +3,8 @@ package config
 import "github.com/gojepa/gojepa/vision/views"
 
 // Views says what is made of each image: a [views.Config] whose sizes and statistics may be left open. Global views have
-// the encoder's image size. What suits some images only, such as colour, is open too: it is the preset's where it suits, and 0
-// where it does not; a number that does not suit the images is an error.
+// the encoder's image size. What suits some images only, such as colour, is open too: it is the preset's where it suits,
+// and 0 where it does not; a number that does not suit the images is an error.
 type Views struct {
 	Preset       string               `yaml:"preset" flag:"views" enum:"paper,minimal,medical,satellite,astronomy" arg:"NAME" help:"recipe that the values below begin from: paper, minimal (4 equal views, strong colour), medical (no colour, small rotations), satellite (all eight orientations, any bands) or astronomy (any rotation)"`
 	Global       GlobalViews          `yaml:"global"`

@@ -63,8 +63,8 @@ func TestReadme(t *testing.T) {
 	assert.NoError(t, c.Resolve(Facts{Images: 1000, Width: 64, Height: 64, Channels: 13}).Validate())
 }
 
-// TestUnsuitableViews: what is asked for and means nothing is an error before anything is trained, with key and reason; what is
-// only a preset's is left out.
+// TestUnsuitableViews: what is asked for and means nothing is an error before anything is trained, with key and reason;
+// what is only a preset's is left out.
 func TestUnsuitableViews(t *testing.T) {
 	c := Default()
 	require.NoError(t, c.Decode([]byte("encoder: {channels: 1}\nviews: {grayscale: 0.3, jitter: {hue: 0.05}, drop_channels: {p: 0.5}}"), "a.yaml"))

@@ -8,10 +8,11 @@
 // # Pixels
 //
 // An [Image] is planar, of any number of channels, 8 bits a sample or deep. JPEG is decoded by libjpeg-turbo where the
-// machine has it, which gives Pillow's pixels. Otherwise, if [Options].JPEG says so, and for files that libjpeg-turbo has doubts about, it
-// is the standard library's image/jpeg; this package then makes RGB with libjpeg's arithmetic, smooth upsampling of chroma
-// included, so that pixels differ from Pillow's by the rounding of the inverse DCT alone (the tests state how much). That
-// takes about four times as long: make bench-views measures both. Images are independent, so that it scales with cores.
+// machine has it, which gives Pillow's pixels. Otherwise, if [Options].JPEG says so, and for files that libjpeg-turbo has doubts
+// about, it is the standard library's image/jpeg; this package then makes RGB with libjpeg's arithmetic, smooth
+// upsampling of chroma included, so that pixels differ from Pillow's by the rounding of the inverse DCT alone (the tests
+// state how much). That takes about four times as long: make bench-views measures both. Images are independent, so that
+// it scales with cores.
 //
 // Channels are converted as torchvision's default loader does, by Pillow's convert("RGB") or convert("L"): alpha is
 // dropped and not composited, palettes are looked up, CMYK becomes RGB by ink subtraction, grey is repeated, and luma is

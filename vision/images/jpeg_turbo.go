@@ -9,8 +9,8 @@ import (
 // JPEGDecoder says what decodes JPEG files.
 type JPEGDecoder int
 
-// The decoders of JPEG. Whichever it is, files that libjpeg-turbo is not for, or has doubts about, such as one that ends early,
-// go to Go's image/jpeg, whose error or pixels are then the result: the same files are broken everywhere.
+// The decoders of JPEG. Whichever it is, files that libjpeg-turbo is not for, or has doubts about, such as one that ends
+// early, go to Go's image/jpeg, whose error or pixels are then the result: the same files are broken everywhere.
 const (
 	JPEGAuto  JPEGDecoder = iota // libjpeg-turbo where it is found, otherwise Go
 	JPEGGo                       // Go's image/jpeg
@@ -72,7 +72,8 @@ func (d JPEGDecoder) library() (*turbo.Library, error) {
 	return nil, fmt.Errorf("JPEG decoder: %v, expected auto, go or turbo", d)
 }
 
-// decodeTurbo decodes a JPEG file by libjpeg-turbo. It returns nil for all that is left to other decoders, to fail at or not.
+// decodeTurbo decodes a JPEG file by libjpeg-turbo. It returns nil for all that is left to other decoders, to fail at or
+// not.
 func decodeTurbo(data []byte, o Options, buf *Buffer) *Image {
 	lib, _ := o.JPEG.library()
 	if lib == nil {

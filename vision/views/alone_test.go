@@ -73,8 +73,9 @@ func (c aloneCase) run(t testing.TB, on canvas) {
 	}
 }
 
-// TestAlone holds each augmentation on its own to torchvision's: floats to 1e-3 at most, bytes to equality, but for rotations,
-// where a sum may be rounded to the other side, and a sample that lies in the middle between two may be either.
+// TestAlone holds each augmentation on its own to torchvision's: floats to 1e-3 at most, bytes to equality, but for
+// rotations, where a sum may be rounded to the other side, and a sample that lies in the middle between two may be
+// either.
 func TestAlone(t *testing.T) {
 	data, err := os.ReadFile("testdata/alone.json")
 	require.NoError(t, err)
@@ -147,8 +148,8 @@ func TestAlone(t *testing.T) {
 	assert.Len(t, seen, 15, "%v", seen)
 }
 
-// TestBeyondWhite: what is beyond 0 and 1 before brightness, contrast, saturation and noise may stay there, and within it they
-// clamp as torchvision does.
+// TestBeyondWhite: what is beyond 0 and 1 before brightness, contrast, saturation and noise may stay there, and within it
+// they clamp as torchvision does.
 func TestBeyondWhite(t *testing.T) {
 	m := images.NewFloat(1, 2, 2)
 	copy(m.Float, []float32{-0.5, 0.4, 0.9, 3})
@@ -164,8 +165,8 @@ func TestBeyondWhite(t *testing.T) {
 	assert.Equal(t, []float32{0, 0.8, 1, 1}, on.pix)
 }
 
-// TestBytesAndFloatsAgree: a pipeline of floats makes of an image of 8 bits nearly what one of bytes makes: all that is drawn is
-// the same, and only the rounding between steps differs.
+// TestBytesAndFloatsAgree: a pipeline of floats makes of an image of 8 bits nearly what one of bytes makes: all that is
+// drawn is the same, and only the rounding between steps differs.
 func TestBytesAndFloatsAgree(t *testing.T) {
 	for _, channels := range []int{1, 3, 5} {
 		c := small()

@@ -37,8 +37,8 @@ type Layout struct {
 	Deep     bool // whether samples are floats
 }
 
-// Group is the memory for a batch's views of one size, [Views][Rows][Channels][Size][Size]: Float if the layout is deep, 0 being
-// black and 1 white, otherwise Pix. The other is nil.
+// Group is the memory for a batch's views of one size, [Views][Rows][Channels][Size][Size]: Float if the layout is deep,
+// 0 being black and 1 white, otherwise Pix. The other is nil.
 type Group struct {
 	Layout
 	Pix   []uint8

@@ -6,8 +6,8 @@ import (
 	"github.com/gojepa/gojepa/vision/images"
 )
 
-// canvas is a view that is being made, square and planar, of bytes or of floats. Numbers that stand for samples are in units of
-// white: 1 is 255 of bytes. Methods on colours take 3 channels.
+// canvas is a view that is being made, square and planar, of bytes or of floats. Numbers that stand for samples are in
+// units of white: 1 is 255 of bytes. Methods on colours take 3 channels.
 type canvas interface {
 	// start crops and resizes m to size×size samples.
 	start(m *images.Image, r rect, size int, kind Interpolation, flipH, flipV bool)
@@ -120,9 +120,9 @@ func turn[T uint8 | float32](pix, spare []T, side, quarters int, mirror bool) {
 	}
 }
 
-// rotate turns the planes of spare about their centre, into pix, as torchvision does: each sample of the result is interpolated where it
-// comes from, with nothing around the image; fill then has the share that came from there, the rest being weighted once
-// more if smooth, which is torchvision's way. convert makes a sample of a number.
+// rotate turns the planes of spare about their centre, into pix, as torchvision does: each sample of the result is
+// interpolated where it comes from, with nothing around the image; fill then has the share that came from there, the rest
+// being weighted once more if smooth, which is torchvision's way. convert makes a sample of a number.
 func rotate[T uint8 | float32](pix, spare []T, side int, sin, cos float64, smooth bool, fill float32, convert func(float32) T) {
 	half := float64(side-1) / 2
 	outside := convert(fill)

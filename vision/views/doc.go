@@ -19,10 +19,10 @@
 //
 // # Channels
 //
-// Crop, flips, turns, brightness, contrast, blur, noise and dropping work with any number of channels. Contrast pulls towards
-// the mean luma with 3 channels, and towards the mean of all samples otherwise. Saturation, hue and grey mean something for
-// RGB alone, and solarizing for pictures of 1 or 3 channels: [Config.Suits] says which keys do not suit, and New refuses
-// them; [Config.For] leaves them out.
+// Crop, flips, turns, brightness, contrast, blur, noise and dropping work with any number of channels. Contrast pulls
+// towards the mean luma with 3 channels, and towards the mean of all samples otherwise. Saturation, hue and grey mean
+// something for RGB alone, and solarizing for pictures of 1 or 3 channels: [Config.Suits] says which keys do not suit,
+// and New refuses them; [Config.For] leaves them out.
 //
 // # Randomness
 //
@@ -31,6 +31,6 @@
 //
 // # Speed
 //
-// The loops over bytes are C where cgo is, with vector code for AVX2 (kernels.c), and Go otherwise (kernels.go): both give the
-// same bytes, which the tests hold them to. Views of floats are made in Go.
+// The loops over bytes are C where cgo is, with vector code for AVX2 (kernels.c), and Go otherwise (kernels.go): both
+// give the same bytes, which the tests hold them to. Views of floats are made in Go.
 package views

@@ -6,9 +6,10 @@ import (
 	"github.com/gojepa/gojepa/vision/images"
 )
 
-// floatCanvas is a canvas of float samples, 0 being black and 1 white. It computes as torchvision does on float images, but for
-// samples beyond that range, which measurements may have: brightness, contrast, hue and noise keep results within 0 and 1,
-// or within the view's own range where that is wider, so that nothing is cut that was there before.
+// floatCanvas is a canvas of float samples, 0 being black and 1 white. It computes as torchvision does on float images,
+// but for samples beyond that range, which measurements may have: brightness, contrast, saturation and noise keep results
+// within 0 and 1, or within the crop's own range where that is wider, so that nothing is cut that was there before; hue
+// turns what there is.
 type floatCanvas struct {
 	kernels  kernels
 	resizer  resizer

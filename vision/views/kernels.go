@@ -114,8 +114,8 @@ func (plain) columns(dst, src []uint8, lo int, a *axis, from, n, width int) {
 	}
 }
 
-// eightColumns does the columns eight at a time, as far as they go, and returns how many it did. As in fourRows, two sums share
-// a word.
+// eightColumns does the columns eight at a time, as far as they go, and returns how many it did. As in fourRows, two sums
+// share a word.
 func (a *axis) eightColumns(out, in []uint8, w []int16, width int) int {
 	const pair = 0x000000ff_000000ff
 	round := uint64(1)<<a.shift>>1 | uint64(1)<<a.shift>>1<<32

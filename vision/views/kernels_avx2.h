@@ -10,8 +10,8 @@ static inline __m256i finish(__m256i a, __m256i b, __m256i round, __m128i shift)
   return _mm256_packus_epi16(words, words);
 }
 
-// group is four outputs whose first samples are within 12 of each other, so that any four successive taps of theirs are among
-// 16 samples.
+// group is four outputs whose first samples are within 12 of each other, so that any four successive taps of theirs are
+// among 16 samples.
 typedef struct {
   int32_t base;      // the first sample
   uint8_t picks[16]; // of four taps of each output, from base on

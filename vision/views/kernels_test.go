@@ -33,8 +33,8 @@ func noise(r *rand.Rand, channels, height, width int) *images.Image {
 	return m
 }
 
-// TestKernelsAreEqual holds the kernels in C to those in Go, byte for byte, on images and views of many sizes. Images have no
-// memory behind their samples, so that a read past their end would be met by a tool that looks for it.
+// TestKernelsAreEqual holds the kernels in C to those in Go, byte for byte, on images and views of many sizes. Images
+// have no memory behind their samples, so that a read past their end would be met by a tool that looks for it.
 func TestKernelsAreEqual(t *testing.T) {
 	type result struct {
 		what string

@@ -2,11 +2,11 @@ package views
 
 import "math"
 
-// Noise is made from a hash of the number of a sample, so that it can be made in any order, and in vector code; kernels.c has
-// the same.
+// Noise is made from a hash of the number of a sample, so that it can be made in any order, and in vector code; kernels.c
+// has the same.
 
-// quantiles are those of half a normal distribution, from its tail on: entry k, below 2049, has the share (1 − k/2048)/2 of the
-// whole beyond it, counted from the middle, so that the first is the end of the tail and the last is 0. The first
+// quantiles are those of half a normal distribution, from its tail on: entry k, below 2049, has the share (1 − k/2048)/2
+// of the whole beyond it, counted from the middle, so that the first is the end of the tail and the last is 0. The first
 // cell is cut into 256 once more in the entries from 2049 on. The end is where 2^-33 of the whole lie beyond.
 var quantiles = func() (t [2049 + 257]float32) {
 	beyond := func(share float64) float32 { return float32(math.Sqrt2 * math.Erfinv(1-2*max(share, 1.0/(1<<33)))) }
@@ -19,8 +19,8 @@ var quantiles = func() (t [2049 + 257]float32) {
 	return t
 }()
 
-// normals gives numbers from, from+1, … of the normally distributed ones that are named by a seed. Their distribution function is
-// within 3e-5 of the normal one, none is beyond 6.3.
+// normals gives numbers from, from+1, … of the normally distributed ones that are named by a seed. Their distribution
+// function is within 3e-5 of the normal one, none is beyond 6.3.
 func normals(dst []float32, seed uint64, from uint32) {
 	low, high := uint32(seed), uint32(seed>>32)
 	for i := range dst {

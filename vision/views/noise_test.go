@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestNormals: what noise is made of is normal, in its middle, in its moments and in its tails; samples, and seeds that differ in
-// one bit, have nothing to do with each other.
+// TestNormals: what noise is made of is normal, in its middle, in its moments and in its tails; samples, and seeds that
+// differ in one bit, have nothing to do with each other.
 func TestNormals(t *testing.T) {
 	const n = 1 << 20
 	z := make([]float32, n)

@@ -44,8 +44,8 @@ func New(c Config, k Kind, seed uint64) (*Pipeline, error) {
 // Layout is the global views and, if there are any, the local ones.
 func (p *Pipeline) Layout() []Layout { return p.layout }
 
-// Reduction is by how much an image of that size may be reduced, by 2, 4 or 8, or not at all, so that even the smallest crop has
-// as many pixels as its view. It depends on nothing else.
+// Reduction is by how much an image of that size may be reduced, by 2, 4 or 8, or not at all, so that even the smallest
+// crop has as many pixels as its view. It depends on nothing else.
 func (p *Pipeline) Reduction(width, height int) int {
 	by := 8.0
 	for _, crop := range []GlobalConfig{p.config.Global, GlobalConfig(p.config.Local)} {

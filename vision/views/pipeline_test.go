@@ -137,6 +137,7 @@ func TestAllocations(t *testing.T) {
 		for _, crops := range [][2]int{{1, 0}, {2, 6}, {4, 12}} {
 			c := small()
 			c.Global.Count, c.Local.Count = crops[0], crops[1]
+			c.Dihedral, c.Rotation.P, c.Noise.P, c.DropChannels.P = 0.5, 0.5, 0.5, 0.5
 			p, err := New(c.For(Kind{Channels: channels}), Kind{Channels: channels}, 7)
 			require.NoError(t, err)
 			w, b, m := p.NewWorker(), NewBatch(1, p.Layout()), textured(channels, 60, 80, 1)
@@ -153,8 +154,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestSuits: saturation, hue and grey need three channels, solarizing a picture; all else works with any number, and the keys
-// that do not are named before anything is made.
+// TestSuits: saturation, hue and grey need three channels, solarizing a picture; all else works with any number, and the
+// keys that do not are named before anything is made.
 func TestSuits(t *testing.T) {
 	plain := Config{Global: GlobalConfig{Count: 1, Size: 16, Scale: [2]float64{1, 1}, Ratio: [2]float64{1, 1}}}
 	views := func(c Config, k Kind) any {

@@ -10,8 +10,8 @@ func imageNet() (mean, std []float64) {
 	return []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
 }
 
-// Paper is the recipe of arXiv 2511.08544: 2 global views of 224 pixels and 6 local views of 98. The kernel and the sigma of its
-// blur, which it does not name, are those of Minimal.
+// Paper is the recipe of arXiv 2511.08544: 2 global views of 224 pixels and 6 local views of 98. The kernel and the sigma
+// of its blur, which it does not name, are those of Minimal.
 func Paper() Config {
 	ratio := [2]float64{3.0 / 4, 4.0 / 3}
 	c := Config{
@@ -78,8 +78,8 @@ func Satellite() Config {
 	return c
 }
 
-// Astronomy is for images of the sky, which have neither up nor down: as Paper, but any rotation and either handedness, on black;
-// no colour, no solarizing; blur and noise as of another night.
+// Astronomy is for images of the sky, which have neither up nor down: as Paper, but any rotation and either handedness,
+// on black; no colour, no solarizing; blur and noise as of another night.
 func Astronomy() Config {
 	c := Paper()
 	c.Rotation = RotationConfig{P: 1, Degrees: 180, Smooth: true}

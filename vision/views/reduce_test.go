@@ -25,9 +25,9 @@ func TestReduction(t *testing.T) {
 	assert.Equal(t, 2, small.Reduction(400, 300))
 }
 
-// TestReducedViews holds views of images that were decoded at half their size to those of whole ones: of the same crop, they are
-// within 4 levels of 255 on average. Crops that are drawn are rounded to the pixels of the smaller image; now and then one fits
-// that did not fit the whole, or the other way round, and all that is drawn after it is another.
+// TestReducedViews holds views of images that were decoded at half their size to those of whole ones: of the same crop,
+// they are within 4 levels of 255 on average. Crops that are drawn are rounded to the pixels of the smaller image; now
+// and then one fits that did not fit the whole, or the other way round, and all that is drawn after it is another.
 func TestReducedViews(t *testing.T) {
 	const dir = "../../../shared/data/clothing_native"
 	if _, err := os.Stat(dir); err != nil {

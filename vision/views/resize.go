@@ -148,8 +148,8 @@ func (z *resizer) crop(dst []uint8, m *images.Image, r rect, height, width int, 
 	}
 }
 
-// resizeAcross resamples n rows of src, of the given stride, and keeps outputs from to from+count of each. What is in src after
-// the rows may be read, and does not matter.
+// resizeAcross resamples n rows of src, of the given stride, and keeps outputs from to from+count of each. What is in src
+// after the rows may be read, and does not matter.
 func (z *resizer) resizeAcross(src []uint8, n, stride, from, count int) {
 	a := &z.across
 	if !a.exact {

@@ -72,8 +72,8 @@ func text(b []byte) string {
 func (l *Library) Name() string { return "libjpeg-turbo (" + l.name + ")" }
 
 // Decode decodes a file whose frame is f, at 1/reduce of its size (1, 2, 4 or 8), into planes: 3 channels of red, green and
-// blue, or 1 of grey, which is made of colours as Pillow does. dst has as many samples as that makes. What libjpeg-turbo only
-// warns about, such as a file that ends early, is an error.
+// blue, or 1 of grey, which is made of colours as Pillow does. dst has as many samples as that makes. What libjpeg-turbo
+// only warns about, such as a file that ends early, is an error.
 func (l *Library) Decode(dst []uint8, data []byte, f Frame, reduce, channels int) error {
 	small := f.Reduced(reduce)
 	if channels != 1 && channels != 3 || f.Width <= 0 || f.Height <= 0 || len(dst) != channels*small.Width*small.Height || len(data) == 0 {

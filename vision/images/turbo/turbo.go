@@ -3,13 +3,14 @@
 package turbo
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 )
 
 // ErrUnsuited is wrapped by the errors of files that are left to another decoder: those that are no baseline or progressive
-// JPEG of grey, RGB or YCbCr samples of 8 bits.
+// JPEG of grey, RGB or YCbCr samples of 8 bits, or whose chroma is sampled in an unusual way.
 var ErrUnsuited = errors.New("not for libjpeg-turbo")
 
 // Frame is what a JPEG file's header says of its pixels.
@@ -41,18 +42,27 @@ func ReadFrame(data []byte) (Frame, error) {
 			break
 		}
 		if marker >= baseline && marker <= lastFrame && marker != huffman && marker != extension && marker != arithmetic {
-			if n < 8 {
+			if n < 8 || n < 8+3*int(p[9]) {
 				break
 			}
 			f := Frame{Height: int(binary.BigEndian.Uint16(p[5:])), Width: int(binary.BigEndian.Uint16(p[7:])), Components: int(p[9])}
 			if bits, parts := p[4], p[9]; marker > progressive || bits != 8 || parts != 1 && parts != 3 || f.Width == 0 || f.Height == 0 {
 				return f, fmt.Errorf("%w: frame of kind %#x, %d bits, %d components, %d×%d", ErrUnsuited, marker, bits, parts, f.Width, f.Height)
 			}
+			if f.Components == 3 && !usual(p[11], p[14], p[17]) {
+				return f, fmt.Errorf("%w: components sampled as %x, %x and %x", ErrUnsuited, p[11], p[14], p[17])
+			}
 			return f, nil
 		}
 		p = p[2+n:]
 	}
 	return Frame{}, errors.New("no frame in the JPEG file")
+}
+
+// usual reports whether three components are sampled in a way that Go's image/jpeg knows too: chroma as often as luma, or half
+// or a quarter as often, by the factors across and down, four bits each.
+func usual(y, cb, cr uint8) bool {
+	return cb == 0x11 && cr == 0x11 && bytes.IndexByte([]byte{0x11, 0x21, 0x12, 0x22, 0x41, 0x42}, y) >= 0
 }
 
 // Reduced is the size of a frame that is decoded at 1/by of its size, by being 1, 2, 4 or 8.

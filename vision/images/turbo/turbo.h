@@ -8,8 +8,8 @@
 // turbo_library is what is called of libjpeg-turbo.
 typedef struct turbo_library turbo_library;
 
-// turbo_load opens the library of that name, a path or what the system's loader looks for. It returns NULL and says why if that
-// is not libjpeg-turbo.
+// turbo_load opens the library of that name, a path or what the system's loader looks for. It returns NULL and says why
+// if that is not libjpeg-turbo.
 turbo_library *turbo_load(const char *name, char *message);
 
 // turbo_decode decodes a file of width × height pixels, reduced by 1, 2, 4 or 8, into planes: 3 of red, green and blue, or 1
