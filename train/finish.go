@@ -63,6 +63,8 @@ func (r *run) saveEncoder(ctx context.Context) error {
 	meta := r.metadata()
 	var failed error
 	err := r.th.Do(ctx, func(s *torch.Scope) {
+		r.optimiser.Eval(s)
+		defer r.optimiser.Train(s)
 		for _, name := range []string{encoderFile, encoderPTFile} {
 			failed = errors.Join(failed, r.model.Encoder.Params().Save(s, filepath.Join(r.cfg.Out, name), meta))
 		}
@@ -83,13 +85,18 @@ func (r *run) metadata() map[string]string {
 	return vision.Metadata(spec, r.cfg.Encoder.ImageSize.Or(0), r.mean, r.std)
 }
 
-// features are those of a source's images, seen whole.
-func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.Encoder) (eval.Extracted, error) {
+// features are those of a source's images, seen whole, with the weights to use in the model.
+func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.Encoder) (_ eval.Extracted, err error) {
 	o := eval.DefaultExtract()
 	o.Size, o.Channels, o.Mean, o.Std = r.cfg.Encoder.ImageSize.Or(0), r.data.channels, r.mean, r.std
 	o.BF16 = r.bf16
 	o.Workers = r.cfg.Workers.Or(o.Workers)
 	o.MaxBroken = 1 // training has judged them
+	if err := r.th.Do(ctx, r.optimiser.Eval); err != nil {
+		return eval.Extracted{}, err
+	}
+	// Not ctx: training may go on when it has ended, if only to save.
+	defer func() { err = errors.Join(err, r.th.Do(context.WithoutCancel(ctx), r.optimiser.Train)) }()
 	f, err := eval.Extract(ctx, r.th, encoder, src, o)
 	if err != nil {
 		return f, fmt.Errorf("features of %s: %w", r.data.name, err)

@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -139,15 +140,19 @@ func TestResumeIsExact(t *testing.T) {
 	for _, how := range []struct {
 		workers, threads int
 		precision        string
-	}{{1, 1, "fp32"}, {3, 1, "bf16"}, {2, 2, "fp32"}} {
+		optimiser        string
+	}{
+		{1, 1, "fp32", config.AdamW}, {3, 1, "bf16", config.AdamW}, {2, 2, "fp32", config.AdamW},
+		{2, 1, "fp32", config.LARS}, {2, 1, "bf16", config.Muon}, {2, 1, "fp32", config.ScheduleFree},
+	} {
 		t.Run(fmt.Sprint(how), func(t *testing.T) {
 			whole := small(t)
-			whole.Threads, whole.Precision = config.Of(how.threads), how.precision
+			whole.Threads, whole.Precision, whole.Optim.Name = config.Of(how.threads), how.precision, how.optimiser
 			_, err := Run(context.Background(), whole, WithSource(src))
 			require.NoError(t, err)
 
 			c := small(t)
-			c.Threads, c.Precision, c.Workers = whole.Threads, whole.Precision, config.Of(how.workers)
+			c.Threads, c.Precision, c.Workers, c.Optim.Name = whole.Threads, whole.Precision, config.Of(how.workers), how.optimiser
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			encoder := &cancelling{after: 4, cancel: cancel}
@@ -163,6 +168,7 @@ func TestResumeIsExact(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, 6, res.Steps)
 			assert.Equal(t, checkpointOf(t, whole.Out), checkpointOf(t, c.Out))
+			assert.Equal(t, counters(t, whole.Out), counters(t, c.Out))
 			a, err := runlog.Read(filepath.Join(whole.Out, "metrics.jsonl"))
 			require.NoError(t, err)
 			b, err := runlog.Read(filepath.Join(c.Out, "metrics.jsonl"))
@@ -173,6 +179,64 @@ func TestResumeIsExact(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counters are those of the optimiser in a run's checkpoint.
+func counters(t *testing.T, out string) map[string]float64 {
+	f, err := weights.OpenOptions(filepath.Join(out, "checkpoint.safetensors"), weights.Options{Raw: true})
+	require.NoError(t, err)
+	defer f.Close()
+	var at position
+	require.NoError(t, json.Unmarshal([]byte(f.Metadata()[progressKey]), &at))
+	require.NotEmpty(t, at.Optimiser)
+	return at.Optimiser
+}
+
+// TestScheduleFreeWeights: what is saved and evaluated is the average, and training, which goes on with other weights, is none
+// the worse for evaluations in between.
+func TestScheduleFreeWeights(t *testing.T) {
+	src := &stripes{n: 40}
+	c := small(t)
+	c.Optim.Name = config.ScheduleFree
+	res, err := Run(context.Background(), c, WithSource(src))
+	require.NoError(t, err)
+	saved := checkpointOf(t, c.Out)
+	file, err := weights.OpenOptions(filepath.Join(c.Out, "encoder.safetensors"), weights.Options{Raw: true})
+	require.NoError(t, err)
+	defer file.Close()
+	apart := 0
+	for _, info := range file.Tensors() {
+		encoder, err := file.Read(info.Name)
+		require.NoError(t, err)
+		assert.Equal(t, saved["encoder."+info.Name], encoder, info.Name)
+		if y := saved["y.encoder."+info.Name]; y != nil && !bytes.Equal(y, encoder) {
+			apart++
+		}
+	}
+	assert.Positive(t, apart, "weights in training are others")
+
+	often := small(t)
+	often.Optim.Name, often.EvalEvery, often.CheckpointEvery = config.ScheduleFree, config.Every{Steps: 1}, config.Every{Steps: 2}
+	again, err := Run(context.Background(), often, WithSource(src))
+	require.NoError(t, err)
+	assert.Equal(t, saved, checkpointOf(t, often.Out))
+	assert.Equal(t, res.Values, again.Values)
+
+	c.Optim.Name = config.AdamW
+	_, err = Run(context.Background(), c, WithSource(src))
+	assert.ErrorContains(t, err, "optim.name: adamw here, schedulefree in that run")
+}
+
+// TestScheduleFreeBatchNorm says whose statistics the saved encoder has.
+func TestScheduleFreeBatchNorm(t *testing.T) {
+	c := small(t)
+	c.Encoder = config.Default().Encoder
+	c.Encoder.Name, c.Encoder.ImageSize, c.Encoder.Width, c.Encoder.Depth = "resnet18", config.Of(16), config.Of(8), config.Of(1)
+	c.Optim.Name, c.Schedule.Steps = config.ScheduleFree, config.Of(1)
+	var log bytes.Buffer
+	_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}), WithOutput(&log))
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), "running statistics of the encoder's BatchNorm are those of the weights in training")
 }
 
 // cancelling is the encoder of a configuration that ends the run's context after some forward passes.
@@ -223,7 +287,7 @@ func TestOutOfAnotherConfiguration(t *testing.T) {
 	_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}))
 	require.NoError(t, err)
 	c.Loss.Lambda = 0.5
-	c.Optim.LR = 1
+	c.Optim.LR = config.Of(1.0)
 	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40}))
 	var mismatch *config.MismatchError
 	require.ErrorAs(t, err, &mismatch)
@@ -411,7 +475,7 @@ func TestLearning(t *testing.T) {
 	c := small(t)
 	c.Views.Flip, c.Views.Solarize.P, c.Views.Jitter.P = 0.5, 0, 0
 	c.Schedule.BatchSize, c.Schedule.Steps = config.Of(32), config.Of(60)
-	c.Optim.LR = 5e-3
+	c.Optim.LR = config.Of(5e-3)
 	c.Loss.Lambda = 0.05
 	res, err := Run(context.Background(), c, WithSource(&stripes{n: 200}))
 	require.NoError(t, err)

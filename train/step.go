@@ -46,7 +46,7 @@ type trainer struct {
 	model     *lejepa.Model
 	objective lejepa.Objective
 	expected  float64 // of SIGReg, where projections are standard Gaussian
-	optimiser *optim.AdamW
+	optimiser optim.Optimiser
 	schedule  optim.Schedule
 	bf16      bool
 	clip      float64 // largest norm of the gradient, 0 for no limit

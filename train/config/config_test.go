@@ -61,10 +61,13 @@ loss.t_max: 0, expected a number above 0
 loss.resample_every: 0, expected 1 or more
 projector.dim: 0, expected 1 or more
 optim.eps: 0, expected a number above 0
+optim.trust: 0, expected a number above 0
 encoder.pool: "", expected auto, token or avg
 loss.directions: "", expected independent or orthogonal
 loss.test: "", expected epps-pulley, anderson-darling, cramer-von-mises, watson, shapiro-wilk, vcreg, jarque-bera, moments, entropy or nll
 loss.weight: "", expected gaussian or uniform
+optim.name: "", expected adamw, lars, muon or schedulefree
+optim.muon_scale: "", expected rms or original
 precision: "", expected auto, fp32 or bf16
 device: "", expected auto, cpu, cuda or cuda:N
 out: "", expected a folder, or auto
@@ -122,6 +125,12 @@ func TestValidate(t *testing.T) {
 			"schedule.steps: 10, expected auto, as schedule.epochs is 2: one says how long to train"},
 		{"steps and open epochs", "schedule: {steps: 10, epochs: auto}", ""},
 		{"betas", "optim: {betas: [0.9, 1]}", "optim.betas: 1, expected 0 or more and less than 1"},
+		{"LARS", "optim: {name: lars, momentum: 0.8, trust: 0}", "optim.trust: 0, expected a number above 0"},
+		{"Muon", "optim: {name: muon, momentum: 1}", "optim.momentum: 1, expected 0 or more and less than 1, or auto"},
+		{"momentum of AdamW", "optim: {momentum: 0.9}",
+			"optim.momentum: 0.9, expected auto, as optim.name is adamw: optim.betas has its decay"},
+		{"schedule-free", "optim: {name: schedulefree, betas: [0, 0]}",
+			"optim.betas: 0, expected above 0 as the first, as optim.name is schedulefree"},
 		{"clip", "optim: {clip_norm: 0}", "optim.clip_norm: 0, expected a number above 0, or none"},
 		{"device", "device: gpu", `device: "gpu", expected auto, cpu, cuda or cuda:N`},
 		{"second GPU", "device: cuda:1", ""},
@@ -158,10 +167,10 @@ func TestNotNumbers(t *testing.T) {
 	c := Default()
 	c.Loss.Lambda, c.Loss.TMax, c.Loss.Clip, c.Encoder.DropPath = nan, nan, nan, nan
 	c.Encoder.LayerScale = Of(nan)
-	c.Optim = Optim{LR: nan, WeightDecay: Of(nan), FinalLR: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
+	c.Optim = Optim{LR: Of(nan), WeightDecay: Of(nan), FinalLR: Of(nan), Momentum: Of(nan), Trust: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
 	err := c.Validate()
 	require.Error(t, err)
-	assert.Len(t, strings.Split(err.Error(), "\n"), 12)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 16)
 }
 
 // TestThreeMistakes: a file with mistakes of three kinds has all of them named, with what was meant.
@@ -170,7 +179,7 @@ func TestThreeMistakes(t *testing.T) {
 	_, err := Load(path)
 	assert.EqualError(t, err, strings.Join([]string{
 		path + ":2: loss.lamda: no such key; did you mean loss.lambda?",
-		path + `:4: optim.lr: "fast" is not a number`,
+		path + `:4: optim.lr: "fast" is not a number or auto`,
 		path + ":7: lambda: no such key; did you mean loss.lambda?",
 		path + ":8: image_size: no such key; did you mean encoder.image_size?",
 	}, "\n"))
@@ -203,7 +212,7 @@ views:
 loss: {lambda: 0.05, slices: 256, directions: orthogonal, resample_every: 4, test: watson, knots: 9, t_max: 5, symmetric: true, weight: uniform, clip: 0.5}
 projector: {hidden: [64], dim: 128}
 schedule: {batch_size: 32, micro_batch: 8, steps: 1e5}
-optim: {lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 7, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
+optim: {name: muon, momentum: 0.5, trust: 0.01, muon_scale: original, lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 7, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
 precision: bf16
 device: cuda:3
 threads: 3
@@ -355,6 +364,6 @@ func TestFlagsOverFile(t *testing.T) {
 	lines := strings.Split(err.Error(), "\n")
 	require.Len(t, lines, 3)
 	assert.Contains(t, lines[0], "did you mean loss.lambda?")
-	assert.Equal(t, `--lr: "fast" is not a number`, lines[1])
+	assert.Equal(t, `--lr: "fast" is not a number or auto`, lines[1])
 	assert.Equal(t, "loss.lambda: 7, expected a number from 0 to 1", lines[2])
 }

@@ -59,11 +59,7 @@ func (c Config) Resolve(f Facts) Config {
 		fill(&s.Epochs, max(1, budget/max(1, f.Images)))
 	}
 	fill(&c.Optim.WarmupSteps, c.TotalSteps(f.Images)/10)
-	decay := 5e-4
-	if isViT(e.Name) {
-		decay = 5e-2
-	}
-	fill(&c.Optim.WeightDecay, decay)
+	c.Optim.resolve(isViT(e.Name), s.BatchSize.value)
 	if c.Precision == auto {
 		c.Precision = "fp32"
 		if f.BF16 {
@@ -74,6 +70,27 @@ func (c Config) Resolve(f Facts) Config {
 		c.Out = filepath.Join("runs", c.DataName())
 	}
 	return c
+}
+
+// resolve fills in what suits the optimiser: the published recipe's for AdamW and, as its steps are as large, for Muon; the
+// implementation's own for schedule-free; SimCLR's for LARS (arXiv 2002.05709).
+func (o *Optim) resolve(vit bool, batch int) {
+	lr, final, decay := 5e-4, 1e-3, 5e-4
+	if vit {
+		decay = 5e-2
+	}
+	switch o.Name {
+	case ScheduleFree:
+		lr, final = 2.5e-3, 1
+	case LARS:
+		lr, decay = 0.3*float64(batch)/256, 1e-6
+		fill(&o.Momentum, 0.9)
+	case Muon:
+		fill(&o.Momentum, 0.95)
+	}
+	fill(&o.LR, lr)
+	fill(&o.FinalLR, final)
+	fill(&o.WeightDecay, decay)
 }
 
 func fill[T int | float64](a *Auto[T], value T) {

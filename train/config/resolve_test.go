@@ -72,6 +72,25 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestResolveOptimiser(t *testing.T) {
+	type values struct{ lr, final, decay, momentum float64 }
+	for _, tt := range []struct {
+		yaml string
+		want values
+	}{
+		{"", values{5e-4, 1e-3, 5e-2, -1}},
+		{"optim: {name: muon}", values{5e-4, 1e-3, 5e-2, 0.95}},
+		{"optim: {name: schedulefree}", values{2.5e-3, 1, 5e-2, -1}},
+		{"optim: {name: lars}\nschedule: {batch_size: 512}", values{0.6, 1e-3, 1e-6, 0.9}},
+		{"optim: {name: lars, lr: 1, final_lr_fraction: 0, weight_decay: 0, momentum: 0}", values{1, 0, 0, 0}},
+	} {
+		c := decode(t, tt.yaml).Resolve(mnist())
+		require.NoError(t, c.Validate())
+		o := c.Optim
+		assert.Equal(t, tt.want, values{o.LR.Or(-1), o.FinalLR.Or(-1), o.WeightDecay.Or(-1), o.Momentum.Or(-1)}, tt.yaml)
+	}
+}
+
 func TestViewsConfig(t *testing.T) {
 	c := Default().Resolve(Facts{Images: 1000, Width: 500, Height: 300, Channels: 3, GPU: true})
 	want := views.Paper()

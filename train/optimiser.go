@@ -1,0 +1,37 @@
+package train
+
+import (
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/optim"
+	"github.com/gojepa/gojepa/train/config"
+)
+
+// newOptimiser makes the optimiser that the configuration names, of encoder and projector.
+func (r *run) newOptimiser(s *torch.Scope) optim.Optimiser {
+	encoder, projector := r.model.Encoder.Params(), r.model.Projector.Params()
+	c := r.cfg.Optim
+	adamw := optim.Config{WeightDecay: c.WeightDecay.Or(0), Beta1: c.Betas[0], Beta2: c.Betas[1], Eps: c.Eps}
+	switch c.Name {
+	case config.LARS:
+		lars := optim.LARSConfig{WeightDecay: c.WeightDecay.Or(0), Momentum: c.Momentum.Or(0), Trust: c.Trust, Eps: c.Eps}
+		return optim.NewLARS(s, lars, encoder, projector)
+	case config.Muon:
+		in, out := matrices(encoder), matrices(projector)
+		muon := optim.MuonConfig{AdamW: adamw, Momentum: c.Momentum.Or(0), Original: c.MuonScale == "original", DType: r.precision(),
+			Others: append(in[:min(1, len(in))], out[max(0, len(out)-1):]...)}
+		return optim.NewMuon(s, muon, encoder, projector)
+	case config.ScheduleFree:
+		return optim.NewScheduleFree(s, adamw, encoder, projector)
+	}
+	return optim.NewAdamW(s, adamw, encoder, projector)
+}
+
+// matrices are the parameters that weight decay applies to, which a network goes through in their order.
+func matrices(p *torch.Params) (all []*torch.Param) {
+	for _, q := range p.Trained() {
+		if q.Decay {
+			all = append(all, q)
+		}
+	}
+	return all
+}
