@@ -76,6 +76,7 @@ func small(t *testing.T) config.Config {
 
 func TestRunLeavesWhatItPromises(t *testing.T) {
 	c := small(t)
+	c.Log = []string{runlog.CSV, runlog.TensorBoard}
 	var log bytes.Buffer
 	res, err := Run(context.Background(), c, WithSource(&stripes{n: 40}), WithOutput(&log), WithBaselines())
 	require.NoError(t, err)
@@ -117,6 +118,12 @@ func TestRunLeavesWhatItPromises(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "LeJEPA on its own source")
 	assert.NoFileExists(t, filepath.Join(c.Out, "bad_files.txt"))
+	rows, err := os.ReadFile(filepath.Join(c.Out, "metrics.csv"))
+	require.NoError(t, err)
+	assert.Equal(t, 7, bytes.Count(rows, []byte("\n")), "a row for each step")
+	events, err := filepath.Glob(filepath.Join(c.Out, "events.out.tfevents.*"))
+	require.NoError(t, err)
+	assert.Len(t, events, 1)
 }
 
 // checkpointOf is the tensors of a run's checkpoint.

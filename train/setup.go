@@ -153,6 +153,9 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	if r.log, err = runlog.Open(filepath.Join(cfg.Out, metricsFile), r.at.Step); err != nil {
 		return nil, err
 	}
+	if err := r.log.Also(cfg.Out, cfg.Log...); err != nil {
+		return nil, err
+	}
 	r.announce()
 	return r, nil
 }

@@ -32,11 +32,12 @@ type Config struct {
 	Threads   Auto[int] `yaml:"threads" flag:"threads" arg:"N" resume:"free" group:"Machine" help:"threads that compute on the CPU; auto is one for each core"`
 	Workers   Auto[int] `yaml:"workers" flag:"workers" arg:"N" resume:"free" group:"Machine" help:"goroutines that decode images and make views; auto is one for each core"`
 
-	Out             string `yaml:"out" flag:"out" arg:"DIR" resume:"free" group:"Run" help:"folder for checkpoints, metrics, weights and report; auto is runs/ and the name of the data"`
-	Resume          bool   `yaml:"resume" flag:"resume" resume:"free" group:"Run" help:"go on where the run in --out stopped; with --resume=false a run that is there already is an error"`
-	CheckpointEvery Every  `yaml:"checkpoint_every" flag:"checkpoint-every" arg:"EVERY" resume:"free" group:"Run" help:"time between checkpoints: never, 500 (steps), 2epochs or 10m. There is one at the end, and at Ctrl-C, in any case"`
-	EvalEvery       Every  `yaml:"eval_every" flag:"eval-every" arg:"EVERY" resume:"free" group:"Run" help:"time between evaluations (k-NN and linear probe) where there are labels, written likewise. There is one at the end in any case"`
-	Seed            uint64 `yaml:"seed" flag:"seed" group:"Run" help:"names everything random: initial weights, order, views, slices, drop path"`
+	Out             string   `yaml:"out" flag:"out" arg:"DIR" resume:"free" group:"Run" help:"folder for checkpoints, metrics, weights and report; auto is runs/ and the name of the data"`
+	Resume          bool     `yaml:"resume" flag:"resume" resume:"free" group:"Run" help:"go on where the run in --out stopped; with --resume=false a run that is there already is an error"`
+	CheckpointEvery Every    `yaml:"checkpoint_every" flag:"checkpoint-every" arg:"EVERY" resume:"free" group:"Run" help:"time between checkpoints: never, 500 (steps), 2epochs or 10m. There is one at the end, and at Ctrl-C, in any case"`
+	EvalEvery       Every    `yaml:"eval_every" flag:"eval-every" arg:"EVERY" resume:"free" group:"Run" help:"time between evaluations (k-NN and linear probe) where there are labels, written likewise. There is one at the end in any case"`
+	Log             []string `yaml:"log" flag:"log" arg:"csv,tensorboard" resume:"free" group:"Run" help:"formats for the figures of all steps and evaluations besides metrics.jsonl: csv, tensorboard, or both"`
+	Seed            uint64   `yaml:"seed" flag:"seed" group:"Run" help:"names everything random: initial weights, order, views, slices, drop path"`
 }
 
 // Data says which images to train on.
@@ -132,6 +133,7 @@ func Default() Config {
 		Device:          auto,
 		Out:             auto,
 		Resume:          true,
+		Log:             []string{},
 		CheckpointEvery: Every{Time: defaultCheckpointEvery},
 	}
 }

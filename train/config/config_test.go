@@ -136,6 +136,7 @@ func TestValidate(t *testing.T) {
 		{"second GPU", "device: cuda:1", ""},
 		{"batch", "schedule: {batch_size: 0}", "schedule.batch_size: 0, expected 1 or more, or auto"},
 		{"threads", "threads: 0\nworkers: -1", "threads: 0, expected 1 or more, or auto\nworkers: -1, expected 1 or more, or auto"},
+		{"log", "log: [csv, xml]", `log: "xml", expected csv or tensorboard`},
 		{"hidden", "projector: {hidden: [512, 0]}", "projector.hidden: 0, expected widths of 1 or more"},
 		{"two means", "encoder: {channels: 1}\nviews: {mean: [0.5, 0.5]}",
 			"views.mean: 0.5,0.5, expected one value, for the one channel"},
@@ -221,6 +222,7 @@ out: "12"
 resume: false
 checkpoint_every: 2epochs
 eval_every: 500
+log: [tensorboard, csv]
 seed: 18446744073709551615
 `), "a.yaml"))
 	unchanged := Differences(Default(), every)

@@ -137,13 +137,13 @@ func TestDifferences(t *testing.T) {
 	other := map[string]string{
 		"data.path": "elsewhere", "data.test_path": "test", "encoder.model": "resnet18", "precision": "fp32", "device": "cpu",
 		"encoder.init": "b.pt", "out": "b", "checkpoint_every": "5", "eval_every": "1epoch", "optim.clip_norm": "1", "optim.betas": "0.5,0.5",
-		"projector.hidden": "1,2", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
+		"projector.hidden": "1,2", "log": "csv", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
 		"views.global.scale": "0.5,1", "views.global.ratio": "1,1", "views.global.interpolation": "bicubic",
 		"views.local.scale": "0.5,1", "views.local.ratio": "1,1", "views.local.interpolation": "bicubic",
 	}
 	free := map[string]bool{
 		"data.test_path": true, "data.labels": true, "data.max_broken": true, "device": true, "threads": true, "workers": true, "out": true,
-		"resume": true, "checkpoint_every": true, "eval_every": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true,
+		"resume": true, "checkpoint_every": true, "eval_every": true, "log": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true,
 	}
 	for i, f := range fields.Of(&base) {
 		c := base

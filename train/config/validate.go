@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gojepa/gojepa/internal/fields"
+	"github.com/gojepa/gojepa/train/runlog"
 )
 
 // problems gathers what is wrong with a configuration.
@@ -84,6 +85,9 @@ func (c Config) Validate() error {
 	p.atLeast(1, "threads", c.Threads)
 	p.atLeast(1, "schedule.micro_batch", c.Schedule.MicroBatch)
 	p.atLeast(1, "workers", c.Workers)
+	for _, f := range c.Log {
+		p.check(slices.Contains(runlog.Formats(), f), "log", strconv.Quote(f), strings.Join(runlog.Formats(), " or "))
+	}
 	p.check(c.Out != "", "out", `""`, "a folder, or auto")
 	return errors.Join(p...)
 }
