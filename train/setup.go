@@ -247,8 +247,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 		}
 		r.model.Encoder = encoder
 		r.model.Projector = lejepa.NewProjector(s, r.model.Encoder.Dim(), projector, c.Seed^projectorSeed, torch.Float32)
-		r.optimiser = r.newOptimiser(s)
-		if resume {
+		if r.optimiser, failed = r.newOptimiser(s); failed == nil && resume {
 			failed = r.resume(s, filepath.Join(c.Out, checkpointFile))
 		}
 	})

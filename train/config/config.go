@@ -100,6 +100,7 @@ type Optim struct {
 	Name        string        `yaml:"name" flag:"optimizer" enum:"adamw,lars,muon,schedulefree" arg:"NAME" help:"adamw, lars (for large batches), muon (matrices by Muon, the rest by AdamW) or schedulefree (AdamW whose weights are averaged, in place of a schedule)"`
 	LR          Auto[float64] `yaml:"lr" flag:"lr" arg:"X" help:"peak learning rate; auto is 0.0005, 0.0025 for schedulefree and 0.3 for lars at 256 images in a step, in proportion to them"`
 	WeightDecay Auto[float64] `yaml:"weight_decay" flag:"weight-decay" arg:"X" help:"weight decay of weight matrices, decoupled but for lars; auto is 0.05 for a ViT and 0.0005 for other models, and 1e-6 for lars"`
+	LayerDecay  float64       `yaml:"layer_decay" flag:"layer-decay" help:"learning rate of each layer of the encoder as a share of the next one's, for encoders that begin with weights; 1 is one rate for all"`
 	WarmupSteps Auto[int]     `yaml:"warmup_steps" flag:"warmup-steps" arg:"N" help:"steps in which the learning rate rises to its peak; auto is a tenth of the run"`
 	FinalLR     Auto[float64] `yaml:"final_lr_fraction" arg:"X" help:"learning rate at the end, as a fraction of its peak; auto is 0.001, and 1 for schedulefree"`
 	Betas       [2]float64    `yaml:"betas" help:"of AdamW: decay of the running means of gradients and of their squares"`
@@ -128,7 +129,7 @@ func Default() Config {
 		Views:           OpenViews(views.Paper()),
 		Loss:            Loss{Lambda: 0.02, Slices: 1024, Directions: "independent", ResampleEvery: 1, Test: "epps-pulley", Knots: 17, TMax: 3, Weight: "gaussian"},
 		Projector:       Projector{Hidden: []int{2048, 2048}, Dim: 16},
-		Optim:           Optim{Name: AdamW, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, Trust: 1e-3, MuonScale: "rms"},
+		Optim:           Optim{Name: AdamW, LayerDecay: 1, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, Trust: 1e-3, MuonScale: "rms"},
 		Precision:       auto,
 		Device:          auto,
 		Out:             auto,
