@@ -16,7 +16,7 @@ import (
 )
 
 // A checkpoint is one safetensors file: the encoder's and the projector's state dicts under "encoder." and "projector.",
-// the optimiser's state of each parameter under its name, as in "exp_avg.encoder.cls_token", and in the metadata how far the
+// the optimiser's state of each parameter under its name, as in "exp_avg.encoder.cls_token", the average of the encoder's weights under "ema.", and in the metadata how far the
 // run is. Weights are those to use: where an optimiser trains others (optim.Optimiser.Eval), they are part of its state. Random streams are named by the step, so that no generator's state has to be in it.
 const (
 	encoderPrefix   = "encoder."
@@ -60,21 +60,25 @@ type part struct {
 	params *torch.Params
 }
 
-// moment is a tensor of the optimiser's state, with its key in a checkpoint.
+// moment is a tensor of the state of optimiser or average, with its key in a checkpoint.
 type moment struct {
 	key   string
 	value torch.Tensor
 }
 
-// moments are the optimiser's state, as views that can be written into.
+// moments are the state of optimiser and average, as views that can be written into.
 func (t *trainer) moments(s *torch.Scope) (all []moment) {
 	prefix := map[*torch.Param]string{}
 	for _, p := range t.parts() {
-		for _, q := range p.params.Trained() {
+		for _, q := range p.params.All() {
 			prefix[q] = p.prefix
 		}
 	}
-	for _, m := range t.optimiser.State(s) {
+	slots := t.optimiser.State(s)
+	if t.average != nil {
+		slots = append(slots, t.average.State(s)...)
+	}
+	for _, m := range slots {
 		all = append(all, moment{m.Name + "." + prefix[m.Param] + m.Param.Name, m.Value})
 	}
 	return all

@@ -148,17 +148,20 @@ func TestResumeIsExact(t *testing.T) {
 		workers, threads int
 		precision        string
 		optimiser        string
+		ema              float64
 	}{
-		{1, 1, "fp32", config.AdamW}, {3, 1, "bf16", config.AdamW}, {2, 2, "fp32", config.AdamW},
-		{2, 1, "fp32", config.LARS}, {2, 1, "bf16", config.Muon}, {2, 1, "fp32", config.ScheduleFree},
+		{1, 1, "fp32", config.AdamW, 0}, {3, 1, "bf16", config.AdamW, 0.9}, {2, 2, "fp32", config.AdamW, 0},
+		{2, 1, "fp32", config.LARS, 0}, {2, 1, "bf16", config.Muon, 0.5}, {2, 1, "fp32", config.ScheduleFree, 0},
 	} {
 		t.Run(fmt.Sprint(how), func(t *testing.T) {
 			whole := small(t)
 			whole.Threads, whole.Precision, whole.Optim.Name = config.Of(how.threads), how.precision, how.optimiser
+			whole.Optim.EMA = how.ema
 			_, err := Run(context.Background(), whole, WithSource(src))
 			require.NoError(t, err)
 
 			c := small(t)
+			c.Optim.EMA = how.ema
 			c.Threads, c.Precision, c.Workers, c.Optim.Name = whole.Threads, whole.Precision, config.Of(how.workers), how.optimiser
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
@@ -232,6 +235,50 @@ func TestScheduleFreeWeights(t *testing.T) {
 	c.Optim.Name = config.AdamW
 	_, err = Run(context.Background(), c, WithSource(src))
 	assert.ErrorContains(t, err, "optim.name: adamw here, schedulefree in that run")
+}
+
+// TestEMA: the average is evaluated and saved beside the weights, and changes nothing about them.
+func TestEMA(t *testing.T) {
+	src := &stripes{n: 40}
+	plain := small(t)
+	plain.Optim.LR = config.Of(0.01)
+	without, err := Run(context.Background(), plain, WithSource(src))
+	require.NoError(t, err)
+	assert.NoFileExists(t, filepath.Join(plain.Out, "encoder_ema.safetensors"))
+	c := small(t)
+	c.Optim.LR, c.Optim.EMA, c.EvalEvery = config.Of(0.01), 0.9, config.Every{Steps: 2}
+	with, err := Run(context.Background(), c, WithSource(src))
+	require.NoError(t, err)
+
+	saved := checkpointOf(t, c.Out)
+	file, err := weights.OpenOptions(filepath.Join(c.Out, "encoder_ema.safetensors"), weights.Options{Raw: true})
+	require.NoError(t, err)
+	defer file.Close()
+	apart := 0
+	for _, info := range file.Tensors() {
+		average, err := file.Read(info.Name)
+		require.NoError(t, err)
+		assert.Equal(t, saved["ema.encoder."+info.Name], average, info.Name)
+		if !bytes.Equal(average, saved["encoder."+info.Name]) {
+			apart++
+		}
+		delete(saved, "ema.encoder."+info.Name)
+	}
+	assert.Positive(t, apart)
+	assert.Equal(t, checkpointOf(t, plain.Out), saved)
+	assert.Equal(t, without.Values["knn"], with.Values["knn"])
+	assert.Contains(t, with.Values, "ema_knn")
+	assert.Contains(t, with.Values, "ema_linear")
+	m, err := vision.Load("", filepath.Join(c.Out, "encoder_ema.safetensors"), torch.CPU)
+	require.NoError(t, err)
+	m.Close()
+	log, err := runlog.Read(filepath.Join(c.Out, "metrics.jsonl"))
+	require.NoError(t, err)
+	require.Len(t, log.Evals, 3)
+	assert.Contains(t, log.Evals[0].Values, "ema_knn")
+	page, err := os.ReadFile(filepath.Join(c.Out, "report.html"))
+	require.NoError(t, err)
+	assert.Contains(t, string(page), "its averaged weights")
 }
 
 // TestScheduleFreeBatchNorm says whose statistics the saved encoder has.

@@ -33,6 +33,7 @@ const (
 	checkpointFile = "checkpoint.safetensors"
 	encoderFile    = "encoder.safetensors"
 	encoderPTFile  = "encoder.pt"
+	encoderEMAFile = "encoder_ema.safetensors"
 	scriptFile     = "encoder.torchscript"
 	initFile       = "init.torchscript"
 	reportFile     = "report.html"
@@ -247,7 +248,11 @@ func (r *run) build(ctx context.Context, resume bool) error {
 		}
 		r.model.Encoder = encoder
 		r.model.Projector = lejepa.NewProjector(s, r.model.Encoder.Dim(), projector, c.Seed^projectorSeed, torch.Float32)
-		if r.optimiser, failed = r.newOptimiser(s); failed == nil && resume {
+		r.optimiser, failed = r.newOptimiser(s)
+		if c.Optim.EMA > 0 {
+			r.average = optim.NewEMA(s, c.Optim.EMA, encoder.Params())
+		}
+		if failed == nil && resume {
 			failed = r.resume(s, filepath.Join(c.Out, checkpointFile))
 		}
 	})
@@ -324,6 +329,9 @@ func (r *run) close() {
 	}
 	if r.optimiser != nil {
 		r.optimiser.Close()
+	}
+	if r.average != nil {
+		r.average.Close()
 	}
 	if r.model != nil && r.model.Projector != nil {
 		r.model.Projector.Params().Close()

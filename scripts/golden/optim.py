@@ -1,5 +1,5 @@
 """Golden runs of published optimisers, for torch/optim: torch.optim.AdamW, timm.optim.Lars, torch.optim.Muon and
-schedulefree.AdamWScheduleFree. Writes torch/optim/testdata/*.json.
+schedulefree.AdamWScheduleFree, and of timm.utils.ModelEmaV3. Writes torch/optim/testdata/*.json.
 
 All train the parameters of SHAPES on one loss. Those of more than one dimension have weight decay, `kernel` has half the
 learning rate, and `other` is not Muon's. The learning rate changes from step to step.
@@ -9,6 +9,7 @@ import contextlib
 
 import schedulefree
 import timm.optim
+import timm.utils
 import torch
 
 from common import save, values
@@ -113,6 +114,17 @@ def muon(steps, lr, wd, momentum, adjust, is_exact, betas=(0.9, 0.999), eps=1e-8
         return run(make, steps, lr, wd, momentum=momentum, betas=betas, eps=eps, original=adjust == "original", exact=is_exact)
 
 
+def ema(steps, decay):
+    """timm's average of a layer and of BatchNorm's statistics, which are set to other values before each update."""
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3)).double()
+    average = timm.utils.ModelEmaV3(model, decay=decay)
+    for step in range(1, steps + 1):
+        for i, v in enumerate(model.state_dict().values()):
+            v.copy_(torch.tensor(values(10 * step + i, *v.shape)) if v.is_floating_point() else torch.tensor(7 * step))
+        average.update(model, step=step)
+    return {"steps": steps, "decay": decay, "average": {k: v.flatten().tolist() for k, v in average.module.state_dict().items()}}
+
+
 if __name__ == "__main__":
     folder = "torch/optim/testdata/"
     save(folder + "adamw.json", [
@@ -137,3 +149,4 @@ if __name__ == "__main__":
         schedule_free(20, 0.05, 0.5, (0.9, 0.95), 1e-6),
         schedule_free(7, 0.01, 0.0, (0.5, 0.5), 1e-3),
     ])
+    save(folder + "ema.json", [ema(1, 0.9), ema(6, 0.9), ema(20, 0.999)])

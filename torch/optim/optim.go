@@ -126,12 +126,18 @@ func (f *flat) State(s *torch.Scope) (all []Slot) {
 	return all
 }
 
-// each calls do for every parameter of the group, with what makes its view of a buffer that is flat like the group.
+// each calls do for every parameter of the group, as eachOf does.
 func (g group) each(s *torch.Scope, do func(p *torch.Param, view func(torch.Tensor) torch.Tensor)) {
+	eachOf(s, g.Params, do)
+}
+
+// eachOf calls do for parameters that lie one after the other in a run of memory, with what makes a parameter's view of
+// a buffer that is laid out likewise.
+func eachOf(s *torch.Scope, params []*torch.Param, do func(p *torch.Param, view func(torch.Tensor) torch.Tensor)) {
 	var offset int64
-	for _, p := range g.Params {
+	for _, p := range params {
 		shape, n := p.Value.Shape(), p.Value.Numel()
-		do(p, func(t torch.Tensor) torch.Tensor { return s.Use(t).Narrow(0, offset, n).Reshape(shape...) })
+		do(p, func(t torch.Tensor) torch.Tensor { return s.Use(t).Reshape(-1).Narrow(0, offset, n).Reshape(shape...) })
 		offset += n
 	}
 }

@@ -108,6 +108,7 @@ type Optim struct {
 	Momentum    Auto[float64] `yaml:"momentum" arg:"X" help:"of lars and muon: decay of the running mean of gradients; auto is 0.9 for lars and 0.95 for muon"`
 	Trust       float64       `yaml:"trust" help:"of lars: share of a weight's norm that its step has at a learning rate of 1"`
 	MuonScale   string        `yaml:"muon_scale" enum:"rms,original" help:"of muon: rms makes steps as large as AdamW's, so that its learning rates will do; original is its author's scale"`
+	EMA         float64       `yaml:"ema" flag:"ema" arg:"DECAY" help:"decay of a running average of the encoder's weights, such as 0.9998, which is evaluated and saved beside them as encoder_ema.safetensors; 0 is none"`
 	ClipNorm    Clip          `yaml:"clip_norm" arg:"X" help:"gradients are scaled down to this L2 norm where theirs is larger; none is no limit"`
 }
 

@@ -127,6 +127,9 @@ func TestValidate(t *testing.T) {
 		{"steps and open epochs", "schedule: {steps: 10, epochs: auto}", ""},
 		{"betas", "optim: {betas: [0.9, 1]}", "optim.betas: 1, expected 0 or more and less than 1"},
 		{"layer decay", "optim: {layer_decay: 1.5}", "optim.layer_decay: 1.5, expected a number above 0, up to 1"},
+		{"EMA", "optim: {ema: 1}", "optim.ema: 1, expected 0 or more and less than 1"},
+		{"average of an average", "optim: {name: schedulefree, ema: 0.9}",
+			"optim.ema: 0.9, expected 0, as optim.name is schedulefree, whose weights are an average"},
 		{"LARS", "optim: {name: lars, momentum: 0.8, trust: 0}", "optim.trust: 0, expected a number above 0"},
 		{"Muon", "optim: {name: muon, momentum: 1}", "optim.momentum: 1, expected 0 or more and less than 1, or auto"},
 		{"momentum of AdamW", "optim: {momentum: 0.9}",
@@ -170,10 +173,10 @@ func TestNotNumbers(t *testing.T) {
 	c := Default()
 	c.Loss.Lambda, c.Loss.TMax, c.Loss.Clip, c.Encoder.DropPath = nan, nan, nan, nan
 	c.Encoder.LayerScale = Of(nan)
-	c.Optim = Optim{LR: Of(nan), WeightDecay: Of(nan), FinalLR: Of(nan), Momentum: Of(nan), Trust: nan, LayerDecay: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
+	c.Optim = Optim{LR: Of(nan), WeightDecay: Of(nan), FinalLR: Of(nan), Momentum: Of(nan), Trust: nan, LayerDecay: nan, EMA: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
 	err := c.Validate()
 	require.Error(t, err)
-	assert.Len(t, strings.Split(err.Error(), "\n"), 17)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 18)
 }
 
 // TestThreeMistakes: a file with mistakes of three kinds has all of them named, with what was meant.
@@ -215,7 +218,7 @@ views:
 loss: {lambda: 0.05, slices: 256, directions: orthogonal, resample_every: 4, test: watson, knots: 9, t_max: 5, symmetric: true, weight: uniform, clip: 0.5}
 projector: {hidden: [64], dim: 128}
 schedule: {batch_size: 32, micro_batch: 8, steps: 1e5}
-optim: {name: muon, layer_decay: 0.5, momentum: 0.5, trust: 0.01, muon_scale: original, lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 7, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
+optim: {name: muon, layer_decay: 0.5, momentum: 0.5, trust: 0.01, ema: 0.25, muon_scale: original, lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 7, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
 precision: bf16
 device: cuda:3
 threads: 3

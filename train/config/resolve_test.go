@@ -137,7 +137,7 @@ func TestDifferences(t *testing.T) {
 	other := map[string]string{
 		"data.path": "elsewhere", "data.test_path": "test", "encoder.model": "resnet18", "precision": "fp32", "device": "cpu",
 		"encoder.init": "b.pt", "out": "b", "checkpoint_every": "5", "eval_every": "1epoch", "optim.clip_norm": "1", "optim.betas": "0.5,0.5",
-		"projector.hidden": "1,2", "log": "csv", "optim.layer_decay": "0.5", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
+		"projector.hidden": "1,2", "log": "csv", "optim.layer_decay": "0.5", "optim.ema": "0.5", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
 		"views.global.scale": "0.5,1", "views.global.ratio": "1,1", "views.global.interpolation": "bicubic",
 		"views.local.scale": "0.5,1", "views.local.ratio": "1,1", "views.local.interpolation": "bicubic",
 	}

@@ -109,12 +109,14 @@ func (o Optim) check(p *problems) {
 	momentum, set := o.Momentum.Get()
 	p.check(!set || momentum >= 0 && momentum < 1, "optim.momentum", o.Momentum, "0 or more and less than 1, or auto")
 	p.check(o.Trust > 0, "optim.trust", o.Trust, "a number above 0")
+	p.check(o.EMA >= 0 && o.EMA < 1, "optim.ema", o.EMA, "0 or more and less than 1")
 	p.check(!o.ClipNorm.On || o.ClipNorm.Norm > 0, "optim.clip_norm", o.ClipNorm, "a number above 0, or none")
 	switch o.Name {
 	case AdamW, ScheduleFree:
 		p.check(!set, "optim.momentum", o.Momentum, fmt.Sprintf("auto, as optim.name is %s: optim.betas has its decay", o.Name))
 	}
 	if o.Name == ScheduleFree {
+		p.check(o.EMA == 0, "optim.ema", o.EMA, "0, as optim.name is schedulefree, whose weights are an average")
 		p.check(o.Betas[0] > 0, "optim.betas", o.Betas[0], "above 0 as the first, as optim.name is schedulefree")
 	}
 }
