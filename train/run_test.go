@@ -498,6 +498,26 @@ func TestTwoProcessesInOneFolder(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+// TestWarmUp is given in epochs and images: 40 images are five batches of eight.
+func TestWarmUp(t *testing.T) {
+	for length, want := range map[config.Length][]float64{
+		config.StepsOf(2):    {0.005, 0.01, 0.01, 0.005, 0},
+		config.EpochsOf(0.6): {0.01 / 3, 0.02 / 3, 0.01, 0.01, 0},
+		config.ImagesOf(16):  {0.005, 0.01, 0.01, 0.005, 0},
+	} {
+		c := small(t)
+		c.Optim.LR, c.Optim.FinalLR, c.Optim.WarmupSteps = config.Of(0.01), config.Of(0.0), length
+		c.Schedule.Steps = config.Of(5)
+		_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}))
+		require.NoError(t, err)
+		log, err := runlog.Read(filepath.Join(c.Out, "metrics.jsonl"))
+		require.NoError(t, err)
+		for i, s := range log.Steps {
+			assert.InDelta(t, want[i], s.LR, 1e-12, "%s: step %d", length, s.Step)
+		}
+	}
+}
+
 // oneClass has images whose labels are all the same, of two classes that there are.
 type oneClass struct{ stripes }
 

@@ -230,7 +230,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	if err := errors.Join(r.objective.Validate(), projector.Validate(), checkBatch(c)); err != nil {
 		return err
 	}
-	r.schedule = optim.Schedule{Peak: c.Optim.LR.Or(0), Final: c.Optim.FinalLR.Or(0), Warmup: c.Optim.WarmupSteps.Or(0), Steps: r.steps}
+	r.schedule = optim.Schedule{Peak: c.Optim.LR.Or(0), Final: c.Optim.FinalLR.Or(0), Warmup: c.Warmup(r.data.train.Len()), Steps: r.steps}
 	r.bf16 = c.Precision == "bf16"
 	r.seed = c.Seed
 	r.micro = c.Schedule.MicroBatch.Or(0)

@@ -101,7 +101,7 @@ type Optim struct {
 	LR          Auto[float64] `yaml:"lr" flag:"lr" arg:"X" help:"peak learning rate; auto is 0.0005, 0.0025 for schedulefree and 0.3 for lars at 256 images in a step, in proportion to them"`
 	WeightDecay Auto[float64] `yaml:"weight_decay" flag:"weight-decay" arg:"X" help:"weight decay of weight matrices, decoupled but for lars; auto is 0.05 for a ViT and 0.0005 for other models, and 1e-6 for lars"`
 	LayerDecay  float64       `yaml:"layer_decay" flag:"layer-decay" help:"learning rate of each layer of the encoder as a share of the next one's, for encoders that begin with weights; 1 is one rate for all"`
-	WarmupSteps Auto[int]     `yaml:"warmup_steps" flag:"warmup-steps" arg:"N" help:"steps in which the learning rate rises to its peak; auto is a tenth of the run"`
+	WarmupSteps Length        `yaml:"warmup_steps" flag:"warmup-steps" arg:"LENGTH" help:"in which the learning rate rises to its peak: 500 (steps), 2epochs or 100000images; auto is a tenth of the run"`
 	FinalLR     Auto[float64] `yaml:"final_lr_fraction" arg:"X" help:"learning rate at the end, as a fraction of its peak; auto is 0.001, and 1 for schedulefree"`
 	Betas       [2]float64    `yaml:"betas" help:"of AdamW: decay of the running means of gradients and of their squares"`
 	Eps         float64       `yaml:"eps" help:"of AdamW and lars: added to the root of the mean square, and to the gradient's norm"`

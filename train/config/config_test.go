@@ -90,7 +90,7 @@ seed: 0
 	c = c.Resolve(eurosat())
 	assert.Zero(t, c.Loss.Lambda)
 	assert.Equal(t, Of(0.0), c.Optim.WeightDecay)
-	assert.Equal(t, Of(0), c.Optim.WarmupSteps)
+	assert.Equal(t, StepsOf(0), c.Optim.WarmupSteps)
 	assert.Equal(t, Of(0), c.Schedule.Steps)
 	assert.Zero(t, c.TotalSteps(4000))
 	assert.Empty(t, c.Projector.Hidden)
@@ -218,7 +218,7 @@ views:
 loss: {lambda: 0.05, slices: 256, directions: orthogonal, resample_every: 4, test: watson, knots: 9, t_max: 5, symmetric: true, weight: uniform, clip: 0.5}
 projector: {hidden: [64], dim: 128}
 schedule: {batch_size: 32, micro_batch: 8, steps: 1e5}
-optim: {name: muon, layer_decay: 0.5, momentum: 0.5, trust: 0.01, ema: 0.25, muon_scale: original, lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 7, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
+optim: {name: muon, layer_decay: 0.5, momentum: 0.5, trust: 0.01, ema: 0.25, muon_scale: original, lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 0.5epochs, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
 precision: bf16
 device: cuda:3
 threads: 3
@@ -318,6 +318,41 @@ func TestEveryDue(t *testing.T) {
 	assert.False(t, Every{Epochs: 2}.Due(45, perEpoch, time.Hour))
 	assert.True(t, Every{Time: time.Minute}.Due(1, perEpoch, time.Minute))
 	assert.False(t, Every{Time: time.Minute}.Due(60, perEpoch, time.Second))
+}
+
+func TestLength(t *testing.T) {
+	const batch, perEpoch = 64, 15
+	for _, tt := range []struct {
+		text, written string
+		want          Length
+		steps         int
+	}{
+		{"auto", "auto", Length{}, 0},
+		{"0", "0", StepsOf(0), 0},
+		{"500", "500", StepsOf(500), 500},
+		{"1e5 steps", "100000", StepsOf(100_000), 100_000},
+		{"1step", "1", StepsOf(1), 1},
+		{"2epochs", "2epochs", EpochsOf(2), 30},
+		{"1 epoch", "1epoch", EpochsOf(1), 15},
+		{"0.5epochs", "0.5epochs", EpochsOf(0.5), 8},
+		{"640images", "640images", ImagesOf(640), 10},
+		{"671images", "671images", ImagesOf(671), 10},
+		{"672images", "672images", ImagesOf(672), 11},
+		{"1e300epochs", "1" + strings.Repeat("0", 300) + "epochs", EpochsOf(1e300), math.MaxInt32},
+	} {
+		var l Length
+		require.NoError(t, l.UnmarshalText([]byte(tt.text)), tt.text)
+		assert.Equal(t, tt.want, l)
+		assert.Equal(t, tt.written, l.String())
+		assert.Equal(t, tt.steps, l.Steps(batch, perEpoch), tt.text)
+		var again Length
+		require.NoError(t, again.UnmarshalText([]byte(l.String())))
+		assert.Equal(t, l, again)
+	}
+	for _, text := range []string{"", "epochs", "-1", "-2epochs", "1.5", "1.5images", "NaNepochs", "10m", "2 epochs steps", "never"} {
+		var l Length
+		assert.ErrorContains(t, l.UnmarshalText([]byte(text)), "expected 500 (steps), 2epochs, 100000images or auto", text)
+	}
 }
 
 // required are the flags that cmd/train promises; --config belongs to the command itself.

@@ -58,7 +58,9 @@ func (c Config) Resolve(f Facts) Config {
 	if _, set := s.Steps.Get(); !set {
 		fill(&s.Epochs, max(1, budget/max(1, f.Images)))
 	}
-	fill(&c.Optim.WarmupSteps, c.TotalSteps(f.Images)/10)
+	if !c.Optim.WarmupSteps.set {
+		c.Optim.WarmupSteps = StepsOf(c.TotalSteps(f.Images) / 10)
+	}
 	c.Optim.resolve(isViT(e.Name), s.BatchSize.value)
 	if c.Precision == auto {
 		c.Precision = "fp32"
@@ -123,6 +125,11 @@ func (c Config) TotalSteps(images int) int {
 		return steps
 	}
 	return c.Schedule.Epochs.value * c.StepsPerEpoch(images)
+}
+
+// Warmup is the number of steps of the warm-up. Its length and the batch size must be resolved.
+func (c Config) Warmup(images int) int {
+	return c.Optim.WarmupSteps.Steps(c.Schedule.BatchSize.value, c.StepsPerEpoch(images))
 }
 
 // DataName is a short name for the data: the folder's, or its parent's where the folder's says only "train" or the like.

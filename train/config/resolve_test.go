@@ -53,6 +53,10 @@ func TestResolve(t *testing.T) {
 		{"all given", "encoder: {model: resnet18, image_size: 50, channels: 3}\nviews: {local: {size: 20}}\nprecision: bf16\n" +
 			"schedule: {batch_size: 10, epochs: 7}\noptim: {warmup_steps: 3, weight_decay: 0}", mnist(),
 			values{"resnet18", 50, 0, 3, 20, 10, 7, 3, 0, "bf16"}},
+		{"a warm-up in epochs", "optim: {warmup_steps: 1epoch}", eurosat(),
+			values{"vit_tiny_patch16_224", 64, 8, 3, 32, 128, 30, 31, 0.05, "bf16"}},
+		{"a warm-up in images", "optim: {warmup_steps: 1280images}", eurosat(),
+			values{"vit_tiny_patch16_224", 64, 8, 3, 32, 128, 30, 10, 0.05, "bf16"}},
 		{"steps", "schedule: {steps: 250}", mnist(), values{"vit_tiny_patch16_224", 28, 4, 1, 12, 128, -1, 25, 0.05, "fp32"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,7 +64,7 @@ func TestResolve(t *testing.T) {
 			c := given.Resolve(tt.facts)
 			assert.Equal(t, tt.want, values{
 				c.Encoder.Name, c.Encoder.ImageSize.Or(-1), c.Encoder.PatchSize.Or(0), c.Encoder.Channels.Or(-1),
-				c.Views.Local.Size.Or(-1), c.Schedule.BatchSize.Or(-1), c.Schedule.Epochs.Or(-1), c.Optim.WarmupSteps.Or(-1),
+				c.Views.Local.Size.Or(-1), c.Schedule.BatchSize.Or(-1), c.Schedule.Epochs.Or(-1), c.Warmup(tt.facts.Images),
 				c.Optim.WeightDecay.Or(-1), c.Precision,
 			})
 			require.NoError(t, c.Validate())

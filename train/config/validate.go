@@ -99,7 +99,7 @@ func (o Optim) check(p *problems) {
 	decay, set := o.WeightDecay.Get()
 	p.check(!set || decay >= 0, "optim.weight_decay", o.WeightDecay, "0 or more, or auto")
 	p.check(o.LayerDecay > 0 && o.LayerDecay <= 1, "optim.layer_decay", o.LayerDecay, "a number above 0, up to 1")
-	p.atLeast(0, "optim.warmup_steps", o.WarmupSteps)
+	p.check(o.WarmupSteps.count >= 0, "optim.warmup_steps", o.WarmupSteps, "0 or more, or auto")
 	final, set := o.FinalLR.Get()
 	p.check(!set || final >= 0 && final <= 1, "optim.final_lr_fraction", o.FinalLR, "a number from 0 to 1, or auto")
 	for _, b := range o.Betas {
