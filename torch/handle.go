@@ -52,13 +52,13 @@ func (p *Params) Adopt(name string, t Tensor) error {
 			name, t.describe())
 	}
 	last := name[strings.LastIndexByte(name, '.')+1:]
-	p.add(&Param{Name: name, Value: t.Keep(), Buffer: !trained, Decay: trained && t.Dim() > 1 && last != "bias", adopted: true})
+	p.add(&Param{Name: name, Value: t.Keep(), Buffer: !trained, Decay: trained && t.Dim() > 1 && last != "bias", LRScale: 1, adopted: true})
 	return nil
 }
 
 // layInPlace makes the group of one adopted parameter, over the memory that it has.
-func (q *Param) layInPlace(s *Scope) *FlatGroup {
-	g := &FlatGroup{Params: []*Param{q}, Decay: q.Decay}
+func (q *Param) layInPlace(s *Scope, c FlatClass) *FlatGroup {
+	g := &FlatGroup{Params: []*Param{q}, FlatClass: c}
 	s.Child(func(s *Scope) Tensor {
 		v := s.Use(q.Value)
 		shape := v.Shape()

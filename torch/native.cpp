@@ -67,6 +67,10 @@ char *gojepa_addcmul_out(void *out, void *self, void *a, void *b, double value) 
   return guarded([&] { at::addcmul_out(ref(out), ref(self), ref(a), ref(b), value); });
 }
 
+char *gojepa_addmm(void **out, void *self, void *a, void *b, double beta, double alpha) {
+  return guarded([&] { *out = new at::Tensor(at::addmm(ref(self), ref(a), ref(b), beta, alpha)); });
+}
+
 // gotch hands on an undefined tensor as the mask, which libtorch refuses.
 char *gojepa_attention(void **out, void *q, void *k, void *v) {
   return guarded([&] { *out = new at::Tensor(at::scaled_dot_product_attention(ref(q), ref(k), ref(v))); });

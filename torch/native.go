@@ -159,6 +159,11 @@ func nativeAddcmulOut(out, self, a, b libtch.Ctensor, value float64) string {
 	return message(C.gojepa_addcmul_out(unsafe.Pointer(out), unsafe.Pointer(self), unsafe.Pointer(a), unsafe.Pointer(b), C.double(value)))
 }
 
+func nativeAddmm(out *libtch.Ctensor, self, a, b libtch.Ctensor, beta, alpha float64) string {
+	return message(C.gojepa_addmm((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self), unsafe.Pointer(a), unsafe.Pointer(b),
+		C.double(beta), C.double(alpha)))
+}
+
 func nativeAttention(out *libtch.Ctensor, q, k, v libtch.Ctensor) string {
 	return message(C.gojepa_attention((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(q), unsafe.Pointer(k), unsafe.Pointer(v)))
 }

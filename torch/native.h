@@ -12,6 +12,7 @@ char *gojepa_add_(void *self, void *other, double alpha);
 char *gojepa_addcmul_(void *self, void *a, void *b, double value);
 char *gojepa_addcdiv_(void *self, void *a, void *b, double value);
 char *gojepa_addcmul_out(void *out, void *self, void *a, void *b, double value);
+char *gojepa_addmm(void **out, void *self, void *a, void *b, double beta, double alpha);
 char *gojepa_attention(void **out, void *q, void *k, void *v);
 char *gojepa_unbind(void **outs, int slots, void *self, int64_t dim);
 char *gojepa_channels_last(void **out, void *self);

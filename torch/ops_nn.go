@@ -20,6 +20,14 @@ func (t Tensor) BmmTo(a, b Tensor) {
 	t.drop("bmm_out", t, a, b)
 }
 
+// Addmm returns beta·t + alpha·a·b for matrices a and b.
+func (t Tensor) Addmm(a, b Tensor, beta, alpha float64) Tensor {
+	if msg := nativeAddmm(t.out(), t.c, a.c, b.c, beta, alpha); msg != "" {
+		panic(newError("addmm", msg, []Tensor{t, a, b}))
+	}
+	return t.result("addmm", t, a, b)
+}
+
 // AddmmTo writes c + a·b into t, for matrices a and b, without gradient.
 func (t Tensor) AddmmTo(c, a, b Tensor) {
 	libtch.AtgAddmmOut(t.out(), t.c, c.c, a.c, b.c)

@@ -18,6 +18,9 @@ type Param struct {
 	Buffer bool   // not trained: running statistics and the like
 	Decay  bool   // subject to weight decay
 
+	// LRScale is the parameter's learning rate as a share of the run's: 1 unless it is set before Flatten.
+	LRScale float64
+
 	adopted bool // its memory is shared with another library, which may hold views of it
 }
 
@@ -148,13 +151,13 @@ func (a Path) At(i int) Path { return a.Sub(fmt.Sprint(i)) }
 // Param makes a trained parameter. Weight decay applies to it by timm's rule: not to vectors, scalars and biases.
 func (a Path) Param(s *Scope, name string, init Init, shape ...int64) Tensor {
 	decay := len(shape) > 1 && name != "bias"
-	return a.make(s, &Param{Name: a.prefix + name, Decay: decay}, a.p.dtype, init, shape)
+	return a.make(s, &Param{Name: a.prefix + name, Decay: decay, LRScale: 1}, a.p.dtype, init, shape)
 }
 
 // NoDecay makes a trained parameter that is exempt from weight decay, as timm exempts class tokens and position
 // embeddings.
 func (a Path) NoDecay(s *Scope, name string, init Init, shape ...int64) Tensor {
-	return a.make(s, &Param{Name: a.prefix + name}, a.p.dtype, init, shape)
+	return a.make(s, &Param{Name: a.prefix + name, LRScale: 1}, a.p.dtype, init, shape)
 }
 
 // Buffer makes a buffer of the given type.
@@ -192,48 +195,67 @@ func (a Path) make(s *Scope, q *Param, dtype DType, init Init, shape []int64) Te
 	return q.Value
 }
 
-// FlatGroup is one run of memory that holds parameters with one weight decay, and one that holds their gradients.
+// FlatGroup is one run of memory that holds parameters which an optimiser treats alike, and one that holds their gradients.
 type FlatGroup struct {
 	Params []*Param
 	Value  Tensor // [sum of sizes]
 	Grad   Tensor // [sum of sizes]
-	Decay  bool
+	FlatClass
 }
 
-// Flatten moves the trained parameters into flat buffers, one for those with weight decay and one for those without, so
-// that an optimiser step, clipping or an all-reduce is a few calls. Each parameter becomes a view of its buffer and its
-// gradient a view of the gradients' buffer, which backward passes fill in place: gradients are zeroed, never unset.
-// Handles that models hold stay valid; other views of a parameter do not follow, so adopted parameters are groups of
-// their own in the memory that they have. Calling it again returns the same groups.
+// FlatClass is what the parameters of a group have in common.
+type FlatClass struct {
+	Decay   bool    // subject to weight decay
+	LRScale float64 // share of the learning rate
+	Class   int     // what the optimiser made of them; 0 where it makes no difference
+}
+
+// Flatten is FlattenBy with all parameters of one class.
 func (p *Params) Flatten(s *Scope) []*FlatGroup {
+	return p.FlattenBy(s, func(*Param) int { return 0 })
+}
+
+// FlattenBy moves the trained parameters into flat buffers, one for all that have weight decay, share of the learning rate and
+// class in common, so that an optimiser step, clipping or an all-reduce is a few calls. Each parameter becomes a view of its
+// buffer and its gradient a view of the gradients' buffer, which backward passes fill in place: gradients are zeroed, never
+// unset. Handles that models hold stay valid; other views of a parameter do not follow, so adopted parameters are groups of
+// their own in the memory that they have. Parameters with weight decay come first. Calling it again, or Flatten, returns
+// the same groups.
+func (p *Params) FlattenBy(s *Scope, class func(*Param) int) []*FlatGroup {
 	if p.flat != nil {
 		return p.flat
 	}
+	var adopted []*FlatGroup
 	s.NoGrad(func() {
 		for _, decay := range []bool{true, false} {
-			g := &FlatGroup{Decay: decay}
-			var total int64
+			groups := map[FlatClass]*FlatGroup{}
 			for _, q := range p.Trained() {
-				if q.Decay == decay && !q.adopted {
-					g.Params = append(g.Params, q)
-					total += q.Value.Numel()
+				c := FlatClass{Decay: q.Decay, LRScale: q.LRScale, Class: class(q)}
+				switch {
+				case c.Decay != decay:
+				case q.adopted:
+					adopted = append(adopted, q.layInPlace(s, c))
+				case groups[c] != nil:
+					groups[c].Params = append(groups[c].Params, q)
+				default:
+					groups[c] = &FlatGroup{Params: []*Param{q}, FlatClass: c}
+					p.flat = append(p.flat, groups[c])
 				}
 			}
-			if total > 0 {
-				g.lay(s, p.dtype, total)
-				p.flat = append(p.flat, g)
-			}
 		}
-		for _, q := range p.Trained() {
-			if q.adopted {
-				p.flat = append(p.flat, q.layInPlace(s))
-			}
+		for _, g := range p.flat {
+			g.lay(s, p.dtype)
 		}
 	})
+	p.flat = append(p.flat, adopted...)
 	return p.flat
 }
 
-func (g *FlatGroup) lay(s *Scope, dtype DType, total int64) {
+func (g *FlatGroup) lay(s *Scope, dtype DType) {
+	var total int64
+	for _, q := range g.Params {
+		total += q.Value.Numel()
+	}
 	g.Value = s.Empty(dtype, total).Keep()
 	g.Grad = s.Zeros(dtype, total).Keep()
 	var offset int64

@@ -16,13 +16,11 @@ import (
 )
 
 // A checkpoint is one safetensors file: the encoder's and the projector's state dicts under "encoder." and "projector.",
-// the optimiser's moments of each parameter under "exp_avg." and "exp_avg_sq.", and in the metadata how far the run is.
-// Random streams are named by the step, so that no generator's state has to be in it.
+// the optimiser's state of each parameter under its name, as in "exp_avg.encoder.cls_token", the average of the encoder's weights under "ema.", and in the metadata how far the
+// run is. Weights are those to use: where an optimiser trains others (optim.Optimiser.Eval), they are part of its state. Random streams are named by the step, so that no generator's state has to be in it.
 const (
 	encoderPrefix   = "encoder."
 	projectorPrefix = "projector."
-	expAvg          = "exp_avg."
-	expAvgSq        = "exp_avg_sq."
 	progressKey     = "gojepa.progress"
 	configKey       = "gojepa.config"
 )
@@ -33,6 +31,8 @@ type position struct {
 	Elapsed time.Duration     `json:"elapsed"` // training time of all sessions, in nanoseconds
 	Data    fingerprint       `json:"data"`    // of the images, which steps count on
 	Broken  map[string]string `json:"broken"`  // images that could not be read, and why
+
+	Optimiser map[string]float64 `json:"optimiser"` // its counters
 }
 
 // fingerprint tells one collection of images from another. Samples are drawn by their numbers, so that a run which went
@@ -60,29 +60,35 @@ type part struct {
 	params *torch.Params
 }
 
-// moment is a tensor of the optimiser's state, with its key in a checkpoint.
+// moment is a tensor of the state of optimiser or average, with its key in a checkpoint.
 type moment struct {
 	key   string
 	value torch.Tensor
 }
 
-// moments are the optimiser's state, as views that can be written into.
+// moments are the state of optimiser and average, as views that can be written into.
 func (t *trainer) moments(s *torch.Scope) (all []moment) {
 	prefix := map[*torch.Param]string{}
 	for _, p := range t.parts() {
-		for _, q := range p.params.Trained() {
+		for _, q := range p.params.All() {
 			prefix[q] = p.prefix
 		}
 	}
-	for _, m := range t.optimiser.State(s) {
-		name := prefix[m.Param] + m.Param.Name
-		all = append(all, moment{expAvg + name, m.ExpAvg}, moment{expAvgSq + name, m.ExpAvgSq})
+	slots := t.optimiser.State(s)
+	if t.average != nil {
+		slots = append(slots, t.average.State(s)...)
+	}
+	for _, m := range slots {
+		all = append(all, moment{m.Name + "." + prefix[m.Param] + m.Param.Name, m.Value})
 	}
 	return all
 }
 
 // save writes a checkpoint, which says of its encoder what meta says. The file appears whole or not at all.
 func (t *trainer) save(s *torch.Scope, path string, at position, config []byte, meta map[string]string) error {
+	t.optimiser.Eval(s)
+	defer t.optimiser.Train(s)
+	at.Optimiser = t.optimiser.Counters()
 	var entries []weights.Entry
 	add := func(name string, v torch.Tensor) error {
 		e, err := torch.NewEntry(s, name, v)
@@ -143,5 +149,8 @@ func (t *trainer) load(s *torch.Scope, path string, check func(config.Config) er
 			return at, fmt.Errorf("checkpoint %s: %w", path, err)
 		}
 	}
-	return at, t.optimiser.SetSteps(at.Step)
+	if err := t.optimiser.SetCounters(at.Optimiser); err != nil {
+		return at, fmt.Errorf("checkpoint %s: metadata %s: %w", path, progressKey, err)
+	}
+	return at, nil
 }

@@ -64,12 +64,19 @@ func (r *run) saveEncoder(ctx context.Context) error {
 	meta := r.metadata()
 	var failed error
 	err := r.th.Do(ctx, func(s *torch.Scope) {
+		r.optimiser.Eval(s)
+		defer r.optimiser.Train(s)
 		for _, name := range []string{encoderFile, encoderPTFile} {
 			failed = errors.Join(failed, r.model.Encoder.Params().Save(s, filepath.Join(r.cfg.Out, name), meta))
 		}
 		if e, ok := r.model.Encoder.(*vision.Encoder); ok && e.Scripted() {
 			o := vision.TraceOptions{ImageSize: r.cfg.Encoder.ImageSize.Or(0), Mean: r.mean, Std: r.std}
 			failed = errors.Join(failed, e.SaveTorchScript(s, filepath.Join(r.cfg.Out, scriptFile), o))
+		}
+		if r.average != nil {
+			r.average.Eval(s)
+			defer r.average.Train(s)
+			failed = errors.Join(failed, r.model.Encoder.Params().Save(s, filepath.Join(r.cfg.Out, encoderEMAFile), meta))
 		}
 	})
 	return errors.Join(err, failed)
@@ -84,13 +91,24 @@ func (r *run) metadata() map[string]string {
 	return vision.Metadata(spec, r.cfg.Encoder.ImageSize.Or(0), r.mean, r.std)
 }
 
-// features are those of a source's images, seen whole.
-func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.Encoder) (eval.Extracted, error) {
+// evaluated are weights that take the place of those in training: the optimiser's, or an average.
+type evaluated interface {
+	Eval(*torch.Scope)
+	Train(*torch.Scope)
+}
+
+// features are those of a source's images, seen whole, with the given weights in the model.
+func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.Encoder, weights evaluated) (_ eval.Extracted, err error) {
 	o := eval.DefaultExtract()
 	o.Size, o.Channels, o.Mean, o.Std = r.cfg.Encoder.ImageSize.Or(0), r.data.channels, r.mean, r.std
 	o.BF16, o.Deep = r.bf16, r.data.deep
 	o.Workers = r.cfg.Workers.Or(o.Workers)
 	o.MaxBroken = 1 // training has judged them
+	if err := r.th.Do(ctx, weights.Eval); err != nil {
+		return eval.Extracted{}, err
+	}
+	// Not ctx: training may go on when it has ended, if only to save.
+	defer func() { err = errors.Join(err, r.th.Do(context.WithoutCancel(ctx), weights.Train)) }()
 	f, err := eval.Extract(ctx, r.th, encoder, src, o)
 	if err != nil {
 		return f, fmt.Errorf("features of %s: %w", r.data.name, err)
@@ -101,17 +119,26 @@ func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.En
 	return f, nil
 }
 
-// evaluate measures k-NN and the linear probe on frozen features. Without labels it returns nil.
+// evaluate measures k-NN and the linear probe on frozen features, and those of the averaged weights after "ema_". Without labels it returns nil.
 func (r *run) evaluate(ctx context.Context) (map[string]float64, error) {
 	train, test, ok := r.data.evaluation(r.cfg.Seed)
 	if !ok {
 		return nil, nil
 	}
 	values, err := r.measure(ctx, train, test, "", func(src images.Source) (eval.Extracted, error) {
-		return r.features(ctx, src, r.model.Encoder)
+		return r.features(ctx, src, r.model.Encoder, r.optimiser)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if r.average != nil {
+		more, err := r.measure(ctx, train, test, "ema_", func(src images.Source) (eval.Extracted, error) {
+			return r.features(ctx, src, r.model.Encoder, r.average)
+		})
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(values, more)
 	}
 	if r.options.baselines && r.at.Step >= r.steps {
 		if err := r.baselines(ctx, train, test, values); err != nil {
@@ -138,15 +165,13 @@ func (r *run) baselines(ctx context.Context, train, test images.Source, values m
 	}
 	defer untrained.Params().Close()
 	same, err := r.measure(ctx, train, test, "untrained_", func(src images.Source) (eval.Extracted, error) {
-		return r.features(ctx, src, untrained)
+		return r.features(ctx, src, untrained, r.optimiser)
 	})
 	if err != nil {
 		return err
 	}
 	for _, m := range []map[string]float64{more, same} {
-		for k, v := range m {
-			values[k] = v
-		}
+		maps.Copy(values, m)
 	}
 	return nil
 }
@@ -259,7 +284,7 @@ type Row struct {
 // Accuracies are a run's [Result] values as rows, the encoder's own first.
 func Accuracies(values map[string]float64) (rows []Row) {
 	for _, r := range []struct{ name, prefix string }{
-		{"this encoder", ""}, {"the same, untrained", "untrained_"}, {"raw pixels", "pixels_"},
+		{"this encoder", ""}, {"its averaged weights", "ema_"}, {"the same, untrained", "untrained_"}, {"raw pixels", "pixels_"},
 	} {
 		if v, ok := values[r.prefix+"linear"]; ok {
 			rows = append(rows, Row{r.name, v, values[r.prefix+"knn"]})
@@ -313,7 +338,7 @@ func (r *run) sheet(ctx context.Context) ([]report.Neighbours, error) {
 	}
 	order := rng.New(r.cfg.Seed, rng.Sample, 1, 0).Perm(src.Len())
 	some := subset{src, order[:min(len(order), sheetImages)]}
-	base, err := r.features(ctx, some, r.model.Encoder)
+	base, err := r.features(ctx, some, r.model.Encoder, r.optimiser)
 	if err != nil {
 		return nil, err
 	}

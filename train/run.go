@@ -57,7 +57,7 @@ type Result struct {
 	Steps   int                // optimiser steps done, over all sessions
 	Last    lejepa.Metrics     // figures of the last step
 	Elapsed time.Duration      // training time over all sessions
-	Values  map[string]float64 // of the last evaluation: "knn", "linear" and, with baselines, the same after "pixels_" and "untrained_", in [0, 1]; nil without labels
+	Values  map[string]float64 // of the last evaluation: "knn", "linear" and the same after "ema_", of averaged weights, and with baselines after "pixels_" and "untrained_", in [0, 1]; nil without labels
 	Broken  map[string]string  // images that could not be read, by name, and why; over all sessions
 	Config  config.Config      // resolved
 }

@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -75,6 +76,7 @@ func small(t *testing.T) config.Config {
 
 func TestRunLeavesWhatItPromises(t *testing.T) {
 	c := small(t)
+	c.Log = []string{runlog.CSV, runlog.TensorBoard}
 	var log bytes.Buffer
 	res, err := Run(context.Background(), c, WithSource(&stripes{n: 40}), WithOutput(&log), WithBaselines())
 	require.NoError(t, err)
@@ -116,6 +118,12 @@ func TestRunLeavesWhatItPromises(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "LeJEPA on its own source")
 	assert.NoFileExists(t, filepath.Join(c.Out, "bad_files.txt"))
+	rows, err := os.ReadFile(filepath.Join(c.Out, "metrics.csv"))
+	require.NoError(t, err)
+	assert.Equal(t, 7, bytes.Count(rows, []byte("\n")), "a row for each step")
+	events, err := filepath.Glob(filepath.Join(c.Out, "events.out.tfevents.*"))
+	require.NoError(t, err)
+	assert.Len(t, events, 1)
 }
 
 // checkpointOf is the tensors of a run's checkpoint.
@@ -139,15 +147,22 @@ func TestResumeIsExact(t *testing.T) {
 	for _, how := range []struct {
 		workers, threads int
 		precision        string
-	}{{1, 1, "fp32"}, {3, 1, "bf16"}, {2, 2, "fp32"}} {
+		optimiser        string
+		ema              float64
+	}{
+		{1, 1, "fp32", config.AdamW, 0}, {3, 1, "bf16", config.AdamW, 0.9}, {2, 2, "fp32", config.AdamW, 0},
+		{2, 1, "fp32", config.LARS, 0}, {2, 1, "bf16", config.Muon, 0.5}, {2, 1, "fp32", config.ScheduleFree, 0},
+	} {
 		t.Run(fmt.Sprint(how), func(t *testing.T) {
 			whole := small(t)
-			whole.Threads, whole.Precision = config.Of(how.threads), how.precision
+			whole.Threads, whole.Precision, whole.Optim.Name = config.Of(how.threads), how.precision, how.optimiser
+			whole.Optim.EMA = how.ema
 			_, err := Run(context.Background(), whole, WithSource(src))
 			require.NoError(t, err)
 
 			c := small(t)
-			c.Threads, c.Precision, c.Workers = whole.Threads, whole.Precision, config.Of(how.workers)
+			c.Optim.EMA = how.ema
+			c.Threads, c.Precision, c.Workers, c.Optim.Name = whole.Threads, whole.Precision, config.Of(how.workers), how.optimiser
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			encoder := &cancelling{after: 4, cancel: cancel}
@@ -163,6 +178,7 @@ func TestResumeIsExact(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, 6, res.Steps)
 			assert.Equal(t, checkpointOf(t, whole.Out), checkpointOf(t, c.Out))
+			assert.Equal(t, counters(t, whole.Out), counters(t, c.Out))
 			a, err := runlog.Read(filepath.Join(whole.Out, "metrics.jsonl"))
 			require.NoError(t, err)
 			b, err := runlog.Read(filepath.Join(c.Out, "metrics.jsonl"))
@@ -173,6 +189,108 @@ func TestResumeIsExact(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counters are those of the optimiser in a run's checkpoint.
+func counters(t *testing.T, out string) map[string]float64 {
+	f, err := weights.OpenOptions(filepath.Join(out, "checkpoint.safetensors"), weights.Options{Raw: true})
+	require.NoError(t, err)
+	defer f.Close()
+	var at position
+	require.NoError(t, json.Unmarshal([]byte(f.Metadata()[progressKey]), &at))
+	require.NotEmpty(t, at.Optimiser)
+	return at.Optimiser
+}
+
+// TestScheduleFreeWeights: what is saved and evaluated is the average, and training, which goes on with other weights, is none
+// the worse for evaluations in between.
+func TestScheduleFreeWeights(t *testing.T) {
+	src := &stripes{n: 40}
+	c := small(t)
+	c.Optim.Name = config.ScheduleFree
+	res, err := Run(context.Background(), c, WithSource(src))
+	require.NoError(t, err)
+	saved := checkpointOf(t, c.Out)
+	file, err := weights.OpenOptions(filepath.Join(c.Out, "encoder.safetensors"), weights.Options{Raw: true})
+	require.NoError(t, err)
+	defer file.Close()
+	apart := 0
+	for _, info := range file.Tensors() {
+		encoder, err := file.Read(info.Name)
+		require.NoError(t, err)
+		assert.Equal(t, saved["encoder."+info.Name], encoder, info.Name)
+		if y := saved["y.encoder."+info.Name]; y != nil && !bytes.Equal(y, encoder) {
+			apart++
+		}
+	}
+	assert.Positive(t, apart, "weights in training are others")
+
+	often := small(t)
+	often.Optim.Name, often.EvalEvery, often.CheckpointEvery = config.ScheduleFree, config.Every{Steps: 1}, config.Every{Steps: 2}
+	again, err := Run(context.Background(), often, WithSource(src))
+	require.NoError(t, err)
+	assert.Equal(t, saved, checkpointOf(t, often.Out))
+	assert.Equal(t, res.Values, again.Values)
+
+	c.Optim.Name = config.AdamW
+	_, err = Run(context.Background(), c, WithSource(src))
+	assert.ErrorContains(t, err, "optim.name: adamw here, schedulefree in that run")
+}
+
+// TestEMA: the average is evaluated and saved beside the weights, and changes nothing about them.
+func TestEMA(t *testing.T) {
+	src := &stripes{n: 40}
+	plain := small(t)
+	plain.Optim.LR = config.Of(0.01)
+	without, err := Run(context.Background(), plain, WithSource(src))
+	require.NoError(t, err)
+	assert.NoFileExists(t, filepath.Join(plain.Out, "encoder_ema.safetensors"))
+	c := small(t)
+	c.Optim.LR, c.Optim.EMA, c.EvalEvery = config.Of(0.01), 0.9, config.Every{Steps: 2}
+	with, err := Run(context.Background(), c, WithSource(src))
+	require.NoError(t, err)
+
+	saved := checkpointOf(t, c.Out)
+	file, err := weights.OpenOptions(filepath.Join(c.Out, "encoder_ema.safetensors"), weights.Options{Raw: true})
+	require.NoError(t, err)
+	defer file.Close()
+	apart := 0
+	for _, info := range file.Tensors() {
+		average, err := file.Read(info.Name)
+		require.NoError(t, err)
+		assert.Equal(t, saved["ema.encoder."+info.Name], average, info.Name)
+		if !bytes.Equal(average, saved["encoder."+info.Name]) {
+			apart++
+		}
+		delete(saved, "ema.encoder."+info.Name)
+	}
+	assert.Positive(t, apart)
+	assert.Equal(t, checkpointOf(t, plain.Out), saved)
+	assert.Equal(t, without.Values["knn"], with.Values["knn"])
+	assert.Contains(t, with.Values, "ema_knn")
+	assert.Contains(t, with.Values, "ema_linear")
+	m, err := vision.Load("", filepath.Join(c.Out, "encoder_ema.safetensors"), torch.CPU)
+	require.NoError(t, err)
+	m.Close()
+	log, err := runlog.Read(filepath.Join(c.Out, "metrics.jsonl"))
+	require.NoError(t, err)
+	require.Len(t, log.Evals, 3)
+	assert.Contains(t, log.Evals[0].Values, "ema_knn")
+	page, err := os.ReadFile(filepath.Join(c.Out, "report.html"))
+	require.NoError(t, err)
+	assert.Contains(t, string(page), "its averaged weights")
+}
+
+// TestScheduleFreeBatchNorm says whose statistics the saved encoder has.
+func TestScheduleFreeBatchNorm(t *testing.T) {
+	c := small(t)
+	c.Encoder = config.Default().Encoder
+	c.Encoder.Name, c.Encoder.ImageSize, c.Encoder.Width, c.Encoder.Depth = "resnet18", config.Of(16), config.Of(8), config.Of(1)
+	c.Optim.Name, c.Schedule.Steps = config.ScheduleFree, config.Of(1)
+	var log bytes.Buffer
+	_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}), WithOutput(&log))
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), "running statistics of the encoder's BatchNorm are those of the weights in training")
 }
 
 // cancelling is the encoder of a configuration that ends the run's context after some forward passes.
@@ -223,7 +341,7 @@ func TestOutOfAnotherConfiguration(t *testing.T) {
 	_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}))
 	require.NoError(t, err)
 	c.Loss.Lambda = 0.5
-	c.Optim.LR = 1
+	c.Optim.LR = config.Of(1.0)
 	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40}))
 	var mismatch *config.MismatchError
 	require.ErrorAs(t, err, &mismatch)
@@ -380,6 +498,26 @@ func TestTwoProcessesInOneFolder(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+// TestWarmUp is given in epochs and images: 40 images are five batches of eight.
+func TestWarmUp(t *testing.T) {
+	for length, want := range map[config.Length][]float64{
+		config.StepsOf(2):    {0.005, 0.01, 0.01, 0.005, 0},
+		config.EpochsOf(0.6): {0.01 / 3, 0.02 / 3, 0.01, 0.01, 0},
+		config.ImagesOf(16):  {0.005, 0.01, 0.01, 0.005, 0},
+	} {
+		c := small(t)
+		c.Optim.LR, c.Optim.FinalLR, c.Optim.WarmupSteps = config.Of(0.01), config.Of(0.0), length
+		c.Schedule.Steps = config.Of(5)
+		_, err := Run(context.Background(), c, WithSource(&stripes{n: 40}))
+		require.NoError(t, err)
+		log, err := runlog.Read(filepath.Join(c.Out, "metrics.jsonl"))
+		require.NoError(t, err)
+		for i, s := range log.Steps {
+			assert.InDelta(t, want[i], s.LR, 1e-12, "%s: step %d", length, s.Step)
+		}
+	}
+}
+
 // oneClass has images whose labels are all the same, of two classes that there are.
 type oneClass struct{ stripes }
 
@@ -411,7 +549,7 @@ func TestLearning(t *testing.T) {
 	c := small(t)
 	c.Views.Flip, c.Views.Solarize.P, c.Views.Jitter.P = 0.5, config.Of(0.0), 0
 	c.Schedule.BatchSize, c.Schedule.Steps = config.Of(32), config.Of(60)
-	c.Optim.LR = 5e-3
+	c.Optim.LR = config.Of(5e-3)
 	c.Loss.Lambda = 0.05
 	res, err := Run(context.Background(), c, WithSource(&stripes{n: 200}))
 	require.NoError(t, err)

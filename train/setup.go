@@ -34,6 +34,7 @@ const (
 	checkpointFile = "checkpoint.safetensors"
 	encoderFile    = "encoder.safetensors"
 	encoderPTFile  = "encoder.pt"
+	encoderEMAFile = "encoder_ema.safetensors"
 	scriptFile     = "encoder.torchscript"
 	initFile       = "init.torchscript"
 	reportFile     = "report.html"
@@ -155,6 +156,9 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	if r.log, err = runlog.Open(filepath.Join(cfg.Out, metricsFile), r.at.Step); err != nil {
 		return nil, err
 	}
+	if err := r.log.Also(cfg.Out, cfg.Log...); err != nil {
+		return nil, err
+	}
 	r.announce()
 	return r, nil
 }
@@ -228,7 +232,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	if err := errors.Join(r.objective.Validate(), projector.Validate(), checkBatch(c)); err != nil {
 		return err
 	}
-	r.schedule = optim.Schedule{Peak: c.Optim.LR, Final: c.Optim.FinalLR, Warmup: c.Optim.WarmupSteps.Or(0), Steps: r.steps}
+	r.schedule = optim.Schedule{Peak: c.Optim.LR.Or(0), Final: c.Optim.FinalLR.Or(0), Warmup: c.Warmup(r.data.train.Len()), Steps: r.steps}
 	r.bf16 = c.Precision == "bf16"
 	r.seed = c.Seed
 	r.micro = c.Schedule.MicroBatch.Or(0)
@@ -246,9 +250,11 @@ func (r *run) build(ctx context.Context, resume bool) error {
 		}
 		r.model.Encoder = encoder
 		r.model.Projector = lejepa.NewProjector(s, r.model.Encoder.Dim(), projector, c.Seed^projectorSeed, torch.Float32)
-		adamw := optim.Config{WeightDecay: c.Optim.WeightDecay.Or(0), Beta1: c.Optim.Betas[0], Beta2: c.Optim.Betas[1], Eps: c.Optim.Eps}
-		r.optimiser = optim.NewAdamW(s, adamw, r.model.Encoder.Params(), r.model.Projector.Params())
-		if resume {
+		r.optimiser, failed = r.newOptimiser(s)
+		if c.Optim.EMA > 0 {
+			r.average = optim.NewEMA(s, c.Optim.EMA, encoder.Params())
+		}
+		if failed == nil && resume {
 			failed = r.resume(s, filepath.Join(c.Out, checkpointFile))
 		}
 	})
@@ -327,6 +333,9 @@ func (r *run) close() {
 	if r.optimiser != nil {
 		r.optimiser.Close()
 	}
+	if r.average != nil {
+		r.average.Close()
+	}
 	if r.model != nil && r.model.Projector != nil {
 		r.model.Projector.Params().Close()
 	}
@@ -365,6 +374,9 @@ func (r *run) announce() {
 	if batch := c.Schedule.BatchSize.Or(0); r.micro > 0 && r.micro < batch {
 		r.printf("encoded %d images at a time, with the gradients of the whole batch%s\n", r.micro, r.pieces())
 	}
+	if c.Optim.Name == config.ScheduleFree && r.batchNorm() {
+		r.printf("running statistics of the encoder's BatchNorm are those of the weights in training, not of their average\n")
+	}
 	if r.at.Step > 0 {
 		r.printf("going on with the run in %s after step %d\n", c.Out, r.at.Step)
 	}
@@ -372,12 +384,17 @@ func (r *run) announce() {
 
 // pieces says what an encoder with BatchNorm does not keep when a batch is encoded in pieces.
 func (r *run) pieces() string {
-	for _, p := range r.model.Encoder.Params().All() {
-		if p.Buffer && strings.HasSuffix(p.Name, "running_mean") {
-			return ", but that its BatchNorm sees the statistics of those, and its running ones move by each piece"
-		}
+	if r.batchNorm() {
+		return ", but that its BatchNorm sees the statistics of those, and its running ones move by each piece"
 	}
 	return ""
+}
+
+// batchNorm reports whether the encoder has any.
+func (r *run) batchNorm() bool {
+	return slices.ContainsFunc(r.model.Encoder.Params().All(), func(p *torch.Param) bool {
+		return p.Buffer && strings.HasSuffix(p.Name, "running_mean")
+	})
 }
 
 // encoderName is what the encoder is called.

@@ -46,7 +46,8 @@ type trainer struct {
 	model     *lejepa.Model
 	objective lejepa.Objective
 	expected  float64 // of SIGReg, where projections are standard Gaussian
-	optimiser *optim.AdamW
+	optimiser optim.Optimiser
+	average   *optim.EMA // of the encoder's weights; nil for none
 	schedule  optim.Schedule
 	bf16      bool
 	clip      float64 // largest norm of the gradient, 0 for no limit
@@ -80,6 +81,9 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 			t.optimiser.ScaleGrad(s, t.clip/f.gradNorm)
 		}
 		t.optimiser.Step(s, f.lr)
+		if t.average != nil {
+			t.average.Update(s, step+1)
+		}
 	})
 	if err != nil {
 		return f, fmt.Errorf("step %d: %w", step+1, err)

@@ -54,6 +54,8 @@ type family interface {
 	build(s *torch.Scope, p torch.Path, spec Spec) network
 	// inputConv is the key of the convolution that sees the images.
 	inputConv() string
+	// layerRules say in which layers parameters are.
+	layerRules() []layerRule
 	// infer reads sizes besides the number of channels from the shapes of a state dict: 0 where they do not tell.
 	infer(shape func(key string) []int64) Spec
 }

@@ -16,7 +16,7 @@ func demo() config.Config {
 	c.Loss.Lambda, c.Loss.Slices = 0.05, 256
 	c.Projector = config.Projector{Hidden: []int{256, 256}, Dim: 32}
 	c.Schedule.BatchSize, c.Schedule.Steps = config.Of(64), config.Of(2400)
-	c.Optim.LR = 2e-3
+	c.Optim.LR = config.Of(2e-3)
 	c.Threads = config.Of(1) // operations are too small to share: a second thread mostly waits, and views use the other core
 	c.Out = "runs/demo"
 	return c

@@ -26,18 +26,19 @@ type Config struct {
 	Loss      Loss      `yaml:"loss" group:"Objective"`
 	Projector Projector `yaml:"projector" group:"Objective"`
 	Schedule  Schedule  `yaml:"schedule" group:"Schedule"`
-	Optim     Optim     `yaml:"optim" group:"Optimiser (AdamW)"`
+	Optim     Optim     `yaml:"optim" group:"Optimiser"`
 
 	Precision string    `yaml:"precision" flag:"precision" enum:"auto,fp32,bf16" arg:"fp32|bf16" group:"Machine" help:"arithmetic of encoder and projector; auto is bf16 where the machine computes it natively. Weights, optimiser and loss stay in fp32"`
 	Device    string    `yaml:"device" flag:"device" arg:"DEVICE" resume:"free" group:"Machine" help:"auto, cpu, cuda or cuda:N; auto is the first GPU if there is one"`
 	Threads   Auto[int] `yaml:"threads" flag:"threads" arg:"N" resume:"free" group:"Machine" help:"threads that compute on the CPU; auto is one for each core"`
 	Workers   Auto[int] `yaml:"workers" flag:"workers" arg:"N" resume:"free" group:"Machine" help:"goroutines that decode images and make views; auto is one for each core"`
 
-	Out             string `yaml:"out" flag:"out" arg:"DIR" resume:"free" group:"Run" help:"folder for checkpoints, metrics, weights and report; auto is runs/ and the name of the data"`
-	Resume          bool   `yaml:"resume" flag:"resume" resume:"free" group:"Run" help:"go on where the run in --out stopped; with --resume=false a run that is there already is an error"`
-	CheckpointEvery Every  `yaml:"checkpoint_every" flag:"checkpoint-every" arg:"EVERY" resume:"free" group:"Run" help:"time between checkpoints: never, 500 (steps), 2epochs or 10m. There is one at the end, and at Ctrl-C, in any case"`
-	EvalEvery       Every  `yaml:"eval_every" flag:"eval-every" arg:"EVERY" resume:"free" group:"Run" help:"time between evaluations (k-NN and linear probe) where there are labels, written likewise. There is one at the end in any case"`
-	Seed            uint64 `yaml:"seed" flag:"seed" group:"Run" help:"names everything random: initial weights, order, views, slices, drop path"`
+	Out             string   `yaml:"out" flag:"out" arg:"DIR" resume:"free" group:"Run" help:"folder for checkpoints, metrics, weights and report; auto is runs/ and the name of the data"`
+	Resume          bool     `yaml:"resume" flag:"resume" resume:"free" group:"Run" help:"go on where the run in --out stopped; with --resume=false a run that is there already is an error"`
+	CheckpointEvery Every    `yaml:"checkpoint_every" flag:"checkpoint-every" arg:"EVERY" resume:"free" group:"Run" help:"time between checkpoints: never, 500 (steps), 2epochs or 10m. There is one at the end, and at Ctrl-C, in any case"`
+	EvalEvery       Every    `yaml:"eval_every" flag:"eval-every" arg:"EVERY" resume:"free" group:"Run" help:"time between evaluations (k-NN and linear probe) where there are labels, written likewise. There is one at the end in any case"`
+	Log             []string `yaml:"log" flag:"log" arg:"csv,tensorboard" resume:"free" group:"Run" help:"formats for the figures of all steps and evaluations besides metrics.jsonl: csv, tensorboard, or both"`
+	Seed            uint64   `yaml:"seed" flag:"seed" group:"Run" help:"names everything random: initial weights, order, views, slices, drop path"`
 }
 
 // Data says which images to train on.
@@ -102,16 +103,30 @@ type Schedule struct {
 	Steps      Auto[int] `yaml:"steps" flag:"steps" arg:"N" resume:"longer" help:"length of the run in steps, in place of --epochs"`
 }
 
-// Optim is AdamW with a linear warm-up and a cosine decay of the learning rate.
+// Optim is the optimiser, with a linear warm-up and a cosine decay of the learning rate.
 type Optim struct {
-	LR          float64       `yaml:"lr" flag:"lr" help:"peak learning rate"`
-	WeightDecay Auto[float64] `yaml:"weight_decay" flag:"weight-decay" arg:"X" help:"decoupled weight decay of weight matrices; auto is 0.05 for a ViT and 0.0005 for other models"`
-	WarmupSteps Auto[int]     `yaml:"warmup_steps" flag:"warmup-steps" arg:"N" help:"steps in which the learning rate rises to its peak; auto is a tenth of the run"`
-	FinalLR     float64       `yaml:"final_lr_fraction" help:"learning rate at the end, as a fraction of its peak"`
-	Betas       [2]float64    `yaml:"betas" help:"decay of the running means of gradients and of their squares"`
-	Eps         float64       `yaml:"eps" help:"added to the root of the mean square"`
+	Name        string        `yaml:"name" flag:"optimizer" enum:"adamw,lars,muon,schedulefree" arg:"NAME" help:"adamw, lars (for large batches), muon (matrices by Muon, the rest by AdamW) or schedulefree (AdamW whose weights are averaged, in place of a schedule)"`
+	LR          Auto[float64] `yaml:"lr" flag:"lr" arg:"X" help:"peak learning rate; auto is 0.0005, 0.0025 for schedulefree and 0.3 for lars at 256 images in a step, in proportion to them"`
+	WeightDecay Auto[float64] `yaml:"weight_decay" flag:"weight-decay" arg:"X" help:"weight decay of weight matrices, decoupled but for lars; auto is 0.05 for a ViT and 0.0005 for other models, and 1e-6 for lars"`
+	LayerDecay  float64       `yaml:"layer_decay" flag:"layer-decay" help:"learning rate of each layer of the encoder as a share of the next one's, for encoders that begin with weights; 1 is one rate for all"`
+	WarmupSteps Length        `yaml:"warmup_steps" flag:"warmup-steps" arg:"LENGTH" help:"in which the learning rate rises to its peak: 500 (steps), 2epochs or 100000images; auto is a tenth of the run"`
+	FinalLR     Auto[float64] `yaml:"final_lr_fraction" arg:"X" help:"learning rate at the end, as a fraction of its peak; auto is 0.001, and 1 for schedulefree"`
+	Betas       [2]float64    `yaml:"betas" help:"of AdamW: decay of the running means of gradients and of their squares"`
+	Eps         float64       `yaml:"eps" help:"of AdamW and lars: added to the root of the mean square, and to the gradient's norm"`
+	Momentum    Auto[float64] `yaml:"momentum" arg:"X" help:"of lars and muon: decay of the running mean of gradients; auto is 0.9 for lars and 0.95 for muon"`
+	Trust       float64       `yaml:"trust" help:"of lars: share of a weight's norm that its step has at a learning rate of 1"`
+	MuonScale   string        `yaml:"muon_scale" enum:"rms,original" help:"of muon: rms makes steps as large as AdamW's, so that its learning rates will do; original is its author's scale"`
+	EMA         float64       `yaml:"ema" flag:"ema" arg:"DECAY" help:"decay of a running average of the encoder's weights, such as 0.9998, which is evaluated and saved beside them as encoder_ema.safetensors; 0 is none"`
 	ClipNorm    Clip          `yaml:"clip_norm" arg:"X" help:"gradients are scaled down to this L2 norm where theirs is larger; none is no limit"`
 }
+
+// The names of optimisers.
+const (
+	AdamW        = "adamw"
+	LARS         = "lars"
+	Muon         = "muon"
+	ScheduleFree = "schedulefree"
+)
 
 // Default returns the published recipe, with "auto" where it depends on data or machine: λ = 0.02, 1024 slices, 17 knots
 // on [0, 3], two global and six local views, a projector with two hidden layers of 2048, AdamW with cosine decay to a
@@ -123,11 +138,12 @@ func Default() Config {
 		Views:           PresetViews("paper"),
 		Loss:            Loss{Lambda: 0.02, Slices: 1024, Directions: "independent", ResampleEvery: 1, Test: "epps-pulley", Knots: 17, TMax: 3, Weight: "gaussian"},
 		Projector:       Projector{Hidden: []int{2048, 2048}, Dim: 16},
-		Optim:           Optim{LR: 5e-4, FinalLR: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
+		Optim:           Optim{Name: AdamW, LayerDecay: 1, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, Trust: 1e-3, MuonScale: "rms"},
 		Precision:       auto,
 		Device:          auto,
 		Out:             auto,
 		Resume:          true,
+		Log:             []string{},
 		CheckpointEvery: Every{Time: defaultCheckpointEvery},
 	}
 }

@@ -61,7 +61,9 @@ loss.knots: 0, expected 2 or more
 loss.t_max: 0, expected a number above 0
 loss.resample_every: 0, expected 1 or more
 projector.dim: 0, expected 1 or more
+optim.layer_decay: 0, expected a number above 0, up to 1
 optim.eps: 0, expected a number above 0
+optim.trust: 0, expected a number above 0
 data.kind: "", expected auto, folder, list, shards, parquet, arrays, hdf5, cifar or idx
 data.bits: "", expected auto or 8
 data.array_layout: "", expected auto, hw, hwc, chw, nhw, nhwc or nchw
@@ -71,6 +73,8 @@ views.preset: "", expected paper, minimal, medical, satellite or astronomy
 loss.directions: "", expected independent or orthogonal
 loss.test: "", expected epps-pulley, anderson-darling, cramer-von-mises, watson, shapiro-wilk, vcreg, jarque-bera, moments, entropy or nll
 loss.weight: "", expected gaussian or uniform
+optim.name: "", expected adamw, lars, muon or schedulefree
+optim.muon_scale: "", expected rms or original
 precision: "", expected auto, fp32 or bf16
 device: "", expected auto, cpu, cuda or cuda:N
 out: "", expected a folder, or auto
@@ -92,7 +96,7 @@ seed: 0
 	c = c.Resolve(eurosat())
 	assert.Zero(t, c.Loss.Lambda)
 	assert.Equal(t, Of(0.0), c.Optim.WeightDecay)
-	assert.Equal(t, Of(0), c.Optim.WarmupSteps)
+	assert.Equal(t, StepsOf(0), c.Optim.WarmupSteps)
 	assert.Equal(t, Of(0), c.Schedule.Steps)
 	assert.Zero(t, c.TotalSteps(4000))
 	assert.Empty(t, c.Projector.Hidden)
@@ -128,11 +132,22 @@ func TestValidate(t *testing.T) {
 			"schedule.steps: 10, expected auto, as schedule.epochs is 2: one says how long to train"},
 		{"steps and open epochs", "schedule: {steps: 10, epochs: auto}", ""},
 		{"betas", "optim: {betas: [0.9, 1]}", "optim.betas: 1, expected 0 or more and less than 1"},
+		{"layer decay", "optim: {layer_decay: 1.5}", "optim.layer_decay: 1.5, expected a number above 0, up to 1"},
+		{"EMA", "optim: {ema: 1}", "optim.ema: 1, expected 0 or more and less than 1"},
+		{"average of an average", "optim: {name: schedulefree, ema: 0.9}",
+			"optim.ema: 0.9, expected 0, as optim.name is schedulefree, whose weights are an average"},
+		{"LARS", "optim: {name: lars, momentum: 0.8, trust: 0}", "optim.trust: 0, expected a number above 0"},
+		{"Muon", "optim: {name: muon, momentum: 1}", "optim.momentum: 1, expected 0 or more and less than 1, or auto"},
+		{"momentum of AdamW", "optim: {momentum: 0.9}",
+			"optim.momentum: 0.9, expected auto, as optim.name is adamw: optim.betas has its decay"},
+		{"schedule-free", "optim: {name: schedulefree, betas: [0, 0]}",
+			"optim.betas: 0, expected above 0 as the first, as optim.name is schedulefree"},
 		{"clip", "optim: {clip_norm: 0}", "optim.clip_norm: 0, expected a number above 0, or none"},
 		{"device", "device: gpu", `device: "gpu", expected auto, cpu, cuda or cuda:N`},
 		{"second GPU", "device: cuda:1", ""},
 		{"batch", "schedule: {batch_size: 0}", "schedule.batch_size: 0, expected 1 or more, or auto"},
 		{"threads", "threads: 0\nworkers: -1", "threads: 0, expected 1 or more, or auto\nworkers: -1, expected 1 or more, or auto"},
+		{"log", "log: [csv, xml]", `log: "xml", expected csv or tensorboard`},
 		{"hidden", "projector: {hidden: [512, 0]}", "projector.hidden: 0, expected widths of 1 or more"},
 		{"two means", "encoder: {channels: 1}\nviews: {mean: [0.5, 0.5]}",
 			"views.mean: 0.5,0.5, expected one value, for the one channel"},
@@ -164,10 +179,10 @@ func TestNotNumbers(t *testing.T) {
 	c := Default()
 	c.Loss.Lambda, c.Loss.TMax, c.Loss.Clip, c.Encoder.DropPath = nan, nan, nan, nan
 	c.Encoder.LayerScale = Of(nan)
-	c.Optim = Optim{LR: nan, WeightDecay: Of(nan), FinalLR: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
+	c.Optim = Optim{LR: Of(nan), WeightDecay: Of(nan), FinalLR: Of(nan), Momentum: Of(nan), Trust: nan, LayerDecay: nan, EMA: nan, Betas: [2]float64{nan, nan}, Eps: nan, ClipNorm: Clip{true, nan}}
 	err := c.Validate()
 	require.Error(t, err)
-	assert.Len(t, strings.Split(err.Error(), "\n"), 12)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 18)
 }
 
 // TestThreeMistakes: a file with mistakes of three kinds has all of them named, with what was meant.
@@ -176,7 +191,7 @@ func TestThreeMistakes(t *testing.T) {
 	_, err := Load(path)
 	assert.EqualError(t, err, strings.Join([]string{
 		path + ":2: loss.lamda: no such key; did you mean loss.lambda?",
-		path + `:4: optim.lr: "fast" is not a number`,
+		path + `:4: optim.lr: "fast" is not a number or auto`,
 		path + ":7: lambda: no such key; did you mean loss.lambda?",
 		path + ":8: image_size: no such key; did you mean encoder.image_size?",
 	}, "\n"))
@@ -216,7 +231,7 @@ views:
 loss: {lambda: 0.05, slices: 256, directions: orthogonal, resample_every: 4, test: watson, knots: 9, t_max: 5, symmetric: true, weight: uniform, clip: 0.5}
 projector: {hidden: [64], dim: 128}
 schedule: {batch_size: 32, micro_batch: 8, steps: 1e5}
-optim: {lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 7, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
+optim: {name: muon, layer_decay: 0.5, momentum: 0.5, trust: 0.01, ema: 0.25, muon_scale: original, lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 0.5epochs, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
 precision: bf16
 device: cuda:3
 threads: 3
@@ -225,6 +240,7 @@ out: "12"
 resume: false
 checkpoint_every: 2epochs
 eval_every: 500
+log: [tensorboard, csv]
 seed: 18446744073709551615
 `), "a.yaml"))
 	unchanged := Differences(Default(), every)
@@ -317,6 +333,41 @@ func TestEveryDue(t *testing.T) {
 	assert.False(t, Every{Time: time.Minute}.Due(60, perEpoch, time.Second))
 }
 
+func TestLength(t *testing.T) {
+	const batch, perEpoch = 64, 15
+	for _, tt := range []struct {
+		text, written string
+		want          Length
+		steps         int
+	}{
+		{"auto", "auto", Length{}, 0},
+		{"0", "0", StepsOf(0), 0},
+		{"500", "500", StepsOf(500), 500},
+		{"1e5 steps", "100000", StepsOf(100_000), 100_000},
+		{"1step", "1", StepsOf(1), 1},
+		{"2epochs", "2epochs", EpochsOf(2), 30},
+		{"1 epoch", "1epoch", EpochsOf(1), 15},
+		{"0.5epochs", "0.5epochs", EpochsOf(0.5), 8},
+		{"640images", "640images", ImagesOf(640), 10},
+		{"671images", "671images", ImagesOf(671), 10},
+		{"672images", "672images", ImagesOf(672), 11},
+		{"1e300epochs", "1" + strings.Repeat("0", 300) + "epochs", EpochsOf(1e300), math.MaxInt32},
+	} {
+		var l Length
+		require.NoError(t, l.UnmarshalText([]byte(tt.text)), tt.text)
+		assert.Equal(t, tt.want, l)
+		assert.Equal(t, tt.written, l.String())
+		assert.Equal(t, tt.steps, l.Steps(batch, perEpoch), tt.text)
+		var again Length
+		require.NoError(t, again.UnmarshalText([]byte(l.String())))
+		assert.Equal(t, l, again)
+	}
+	for _, text := range []string{"", "epochs", "-1", "-2epochs", "1.5", "1.5images", "NaNepochs", "10m", "2 epochs steps", "never"} {
+		var l Length
+		assert.ErrorContains(t, l.UnmarshalText([]byte(text)), "expected 500 (steps), 2epochs, 100000images or auto", text)
+	}
+}
+
 // required are the flags that cmd/train promises; --config belongs to the command itself.
 const required = `data model image-size patch-size channels global-views local-views local-size lambda slices proj-dim
 batch-size epochs steps lr weight-decay warmup-steps precision seed device threads workers out checkpoint-every resume`
@@ -368,6 +419,6 @@ func TestFlagsOverFile(t *testing.T) {
 	lines := strings.Split(err.Error(), "\n")
 	require.Len(t, lines, 3)
 	assert.Contains(t, lines[0], "did you mean loss.lambda?")
-	assert.Equal(t, `--lr: "fast" is not a number`, lines[1])
+	assert.Equal(t, `--lr: "fast" is not a number or auto`, lines[1])
 	assert.Equal(t, "loss.lambda: 7, expected a number from 0 to 1", lines[2])
 }

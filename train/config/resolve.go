@@ -59,12 +59,10 @@ func (c Config) Resolve(f Facts) Config {
 	if _, set := s.Steps.Get(); !set {
 		fill(&s.Epochs, max(1, budget/max(1, f.Images)))
 	}
-	fill(&c.Optim.WarmupSteps, c.TotalSteps(f.Images)/10)
-	decay := 5e-4
-	if isViT(e.Name) {
-		decay = 5e-2
+	if !c.Optim.WarmupSteps.set {
+		c.Optim.WarmupSteps = StepsOf(c.TotalSteps(f.Images) / 10)
 	}
-	fill(&c.Optim.WeightDecay, decay)
+	c.Optim.resolve(isViT(e.Name), s.BatchSize.value)
 	if c.Precision == auto {
 		c.Precision = "fp32"
 		if f.BF16 {
@@ -75,6 +73,27 @@ func (c Config) Resolve(f Facts) Config {
 		c.Out = filepath.Join("runs", c.DataName())
 	}
 	return c
+}
+
+// resolve fills in what suits the optimiser: the published recipe's for AdamW and, as its steps are as large, for Muon; the
+// implementation's own for schedule-free; SimCLR's for LARS (arXiv 2002.05709).
+func (o *Optim) resolve(vit bool, batch int) {
+	lr, final, decay := 5e-4, 1e-3, 5e-4
+	if vit {
+		decay = 5e-2
+	}
+	switch o.Name {
+	case ScheduleFree:
+		lr, final = 2.5e-3, 1
+	case LARS:
+		lr, decay = 0.3*float64(batch)/256, 1e-6
+		fill(&o.Momentum, 0.9)
+	case Muon:
+		fill(&o.Momentum, 0.95)
+	}
+	fill(&o.LR, lr)
+	fill(&o.FinalLR, final)
+	fill(&o.WeightDecay, decay)
 }
 
 func fill[T int | float64](a *Auto[T], value T) {
@@ -107,6 +126,11 @@ func (c Config) TotalSteps(images int) int {
 		return steps
 	}
 	return c.Schedule.Epochs.value * c.StepsPerEpoch(images)
+}
+
+// Warmup is the number of steps of the warm-up. Its length and the batch size must be resolved.
+func (c Config) Warmup(images int) int {
+	return c.Optim.WarmupSteps.Steps(c.Schedule.BatchSize.value, c.StepsPerEpoch(images))
 }
 
 // collectionFile is how the name of a collection that is a file ends.

@@ -53,6 +53,10 @@ func TestResolve(t *testing.T) {
 		{"all given", "encoder: {model: resnet18, image_size: 50, channels: 3}\nviews: {local: {size: 20}}\nprecision: bf16\n" +
 			"schedule: {batch_size: 10, epochs: 7}\noptim: {warmup_steps: 3, weight_decay: 0}", mnist(),
 			values{"resnet18", 50, 0, 3, 20, 10, 7, 3, 0, "bf16"}},
+		{"a warm-up in epochs", "optim: {warmup_steps: 1epoch}", eurosat(),
+			values{"vit_tiny_patch16_224", 64, 8, 3, 32, 128, 30, 31, 0.05, "bf16"}},
+		{"a warm-up in images", "optim: {warmup_steps: 1280images}", eurosat(),
+			values{"vit_tiny_patch16_224", 64, 8, 3, 32, 128, 30, 10, 0.05, "bf16"}},
 		{"steps", "schedule: {steps: 250}", mnist(), values{"vit_tiny_patch16_224", 28, 4, 1, 12, 128, -1, 25, 0.05, "fp32"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,7 +64,7 @@ func TestResolve(t *testing.T) {
 			c := given.Resolve(tt.facts)
 			assert.Equal(t, tt.want, values{
 				c.Encoder.Name, c.Encoder.ImageSize.Or(-1), c.Encoder.PatchSize.Or(0), c.Encoder.Channels.Or(-1),
-				c.Views.Local.Size.Or(-1), c.Schedule.BatchSize.Or(-1), c.Schedule.Epochs.Or(-1), c.Optim.WarmupSteps.Or(-1),
+				c.Views.Local.Size.Or(-1), c.Schedule.BatchSize.Or(-1), c.Schedule.Epochs.Or(-1), c.Warmup(tt.facts.Images),
 				c.Optim.WeightDecay.Or(-1), c.Precision,
 			})
 			require.NoError(t, c.Validate())
@@ -69,6 +73,25 @@ func TestResolve(t *testing.T) {
 				assert.Equal(t, auto, d.Old, "%s was given, and stays as it was", d.Key)
 			}
 		})
+	}
+}
+
+func TestResolveOptimiser(t *testing.T) {
+	type values struct{ lr, final, decay, momentum float64 }
+	for _, tt := range []struct {
+		yaml string
+		want values
+	}{
+		{"", values{5e-4, 1e-3, 5e-2, -1}},
+		{"optim: {name: muon}", values{5e-4, 1e-3, 5e-2, 0.95}},
+		{"optim: {name: schedulefree}", values{2.5e-3, 1, 5e-2, -1}},
+		{"optim: {name: lars}\nschedule: {batch_size: 512}", values{0.6, 1e-3, 1e-6, 0.9}},
+		{"optim: {name: lars, lr: 1, final_lr_fraction: 0, weight_decay: 0, momentum: 0}", values{1, 0, 0, 0}},
+	} {
+		c := decode(t, tt.yaml).Resolve(mnist())
+		require.NoError(t, c.Validate())
+		o := c.Optim
+		assert.Equal(t, tt.want, values{o.LR.Or(-1), o.FinalLR.Or(-1), o.WeightDecay.Or(-1), o.Momentum.Or(-1)}, tt.yaml)
 	}
 }
 
@@ -120,7 +143,7 @@ func TestDifferences(t *testing.T) {
 		"data.path": "elsewhere", "data.test_path": "test", "encoder.model": "resnet18", "precision": "fp32", "device": "cpu",
 		"data.image_column": "b", "data.label_column": "b", "data.caption_column": "b", "data.root": "b", "data.stretch": "zscale",
 		"encoder.init": "b.pt", "out": "b", "checkpoint_every": "5", "eval_every": "1epoch", "optim.clip_norm": "1", "optim.betas": "0.5,0.5",
-		"projector.hidden": "1,2", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
+		"projector.hidden": "1,2", "log": "csv", "optim.layer_decay": "0.5", "optim.ema": "0.5", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
 		"views.global.scale": "0.5,1", "views.global.ratio": "1,1", "views.global.interpolation": "bicubic",
 		"views.noise.sigma": "1,2", "views.steps": "[{flip: {p: 1}}]",
 		"views.local.scale": "0.5,1", "views.local.ratio": "1,1", "views.local.interpolation": "bicubic",
@@ -128,7 +151,7 @@ func TestDifferences(t *testing.T) {
 	free := map[string]bool{
 		"data.test_path": true, "data.labels": true, "data.jpeg": true, "data.max_broken": true, "data.label_column": true,
 		"data.caption_column": true, "data.index": true, "data.rescan": true, "device": true, "threads": true, "workers": true, "out": true,
-		"resume": true, "checkpoint_every": true, "eval_every": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true,
+		"resume": true, "checkpoint_every": true, "eval_every": true, "log": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true,
 	}
 	for i, f := range fields.Of(&base) {
 		c := base

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gojepa/gojepa/internal/fields"
+	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision/images"
 )
 
@@ -76,17 +77,7 @@ func (c Config) Validate() error {
 		p.check(!both, "schedule.steps", steps, fmt.Sprintf("auto, as schedule.epochs is %s: one says how long to train", s.Epochs))
 	}
 
-	o := c.Optim
-	p.check(o.LR >= 0, "optim.lr", o.LR, "0 or more")
-	decay, set := o.WeightDecay.Get()
-	p.check(!set || decay >= 0, "optim.weight_decay", o.WeightDecay, "0 or more, or auto")
-	p.atLeast(0, "optim.warmup_steps", o.WarmupSteps)
-	p.check(o.FinalLR >= 0 && o.FinalLR <= 1, "optim.final_lr_fraction", o.FinalLR, "a number from 0 to 1")
-	for _, b := range o.Betas {
-		p.check(b >= 0 && b < 1, "optim.betas", b, "0 or more and less than 1")
-	}
-	p.check(o.Eps > 0, "optim.eps", o.Eps, "a number above 0")
-	p.check(!o.ClipNorm.On || o.ClipNorm.Norm > 0, "optim.clip_norm", o.ClipNorm, "a number above 0, or none")
+	c.Optim.check(&p)
 
 	for _, f := range fields.Of(&c) {
 		if last := len(f.Enum) - 1; last > 0 {
@@ -98,8 +89,40 @@ func (c Config) Validate() error {
 	p.atLeast(1, "threads", c.Threads)
 	p.atLeast(1, "schedule.micro_batch", c.Schedule.MicroBatch)
 	p.atLeast(1, "workers", c.Workers)
+	for _, f := range c.Log {
+		p.check(slices.Contains(runlog.Formats(), f), "log", strconv.Quote(f), strings.Join(runlog.Formats(), " or "))
+	}
 	p.check(c.Out != "", "out", `""`, "a folder, or auto")
 	return errors.Join(p...)
+}
+
+// check reports what cannot be of an optimiser, and what the one that is named does not have.
+func (o Optim) check(p *problems) {
+	lr, set := o.LR.Get()
+	p.check(!set || lr >= 0, "optim.lr", o.LR, "0 or more, or auto")
+	decay, set := o.WeightDecay.Get()
+	p.check(!set || decay >= 0, "optim.weight_decay", o.WeightDecay, "0 or more, or auto")
+	p.check(o.LayerDecay > 0 && o.LayerDecay <= 1, "optim.layer_decay", o.LayerDecay, "a number above 0, up to 1")
+	p.check(o.WarmupSteps.count >= 0, "optim.warmup_steps", o.WarmupSteps, "0 or more, or auto")
+	final, set := o.FinalLR.Get()
+	p.check(!set || final >= 0 && final <= 1, "optim.final_lr_fraction", o.FinalLR, "a number from 0 to 1, or auto")
+	for _, b := range o.Betas {
+		p.check(b >= 0 && b < 1, "optim.betas", b, "0 or more and less than 1")
+	}
+	p.check(o.Eps > 0, "optim.eps", o.Eps, "a number above 0")
+	momentum, set := o.Momentum.Get()
+	p.check(!set || momentum >= 0 && momentum < 1, "optim.momentum", o.Momentum, "0 or more and less than 1, or auto")
+	p.check(o.Trust > 0, "optim.trust", o.Trust, "a number above 0")
+	p.check(o.EMA >= 0 && o.EMA < 1, "optim.ema", o.EMA, "0 or more and less than 1")
+	p.check(!o.ClipNorm.On || o.ClipNorm.Norm > 0, "optim.clip_norm", o.ClipNorm, "a number above 0, or none")
+	switch o.Name {
+	case AdamW, ScheduleFree:
+		p.check(!set, "optim.momentum", o.Momentum, fmt.Sprintf("auto, as optim.name is %s: optim.betas has its decay", o.Name))
+	}
+	if o.Name == ScheduleFree {
+		p.check(o.EMA == 0, "optim.ema", o.EMA, "0, as optim.name is schedulefree, whose weights are an average")
+		p.check(o.Betas[0] > 0, "optim.betas", o.Betas[0], "above 0 as the first, as optim.name is schedulefree")
+	}
 }
 
 // checkViT reports what only a ViT can have, of a model that is none.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -200,6 +201,80 @@ func (e Every) String() string {
 		return text
 	}
 	return never
+}
+
+// Length is a part of a run, in one of three units. Its zero is open, as Auto's is.
+type Length struct {
+	set    bool
+	count  float64
+	suffix string // one of the units
+}
+
+// The units of a Length, as they are written. Steps have none.
+const (
+	inSteps  = ""
+	inEpochs = "epochs"
+	inImages = "images"
+)
+
+// StepsOf returns a length that is not open.
+func StepsOf(n int) Length { return Length{set: true, count: float64(n)} }
+
+// EpochsOf returns a length in passes over the images, which need not be whole.
+func EpochsOf(n float64) Length { return Length{true, n, inEpochs} }
+
+// ImagesOf returns a length in images.
+func ImagesOf(n int) Length { return Length{true, float64(n), inImages} }
+
+// Steps is the length in steps of batch images, of which stepsPerEpoch are an epoch, rounded to whole ones. It is 0 if the
+// length is open.
+func (l Length) Steps(batch, stepsPerEpoch int) int {
+	n := l.count
+	switch l.suffix {
+	case inEpochs:
+		n *= float64(stepsPerEpoch)
+	case inImages:
+		n /= float64(max(1, batch))
+	}
+	return int(min(math.Round(n), math.MaxInt32)) // more than any run has
+}
+
+// UnmarshalText reads "auto", "500", "500steps", "2epochs", "0.5epochs" or "100000images".
+func (l *Length) UnmarshalText(b []byte) error {
+	*l = Length{}
+	text := string(b)
+	if text == auto {
+		return nil
+	}
+	count, unit := text, inSteps
+	for _, u := range []struct{ plural, unit string }{{"steps", inSteps}, {inEpochs, inEpochs}, {inImages, inImages}} {
+		for _, word := range []string{u.plural, strings.TrimSuffix(u.plural, "s")} {
+			if c, ok := strings.CutSuffix(text, word); ok {
+				count, unit = strings.TrimSpace(c), u.unit
+			}
+		}
+	}
+	x, err := fields.ParseFloat(count)
+	if err != nil || x < 0 || unit != inEpochs && x != math.Trunc(x) {
+		return fmt.Errorf("%q is not how long: expected 500 (steps), 2epochs, 100000images or auto", text)
+	}
+	*l = Length{true, x, unit}
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (l Length) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// String is "500", "2epochs", "100000images" or "auto".
+func (l Length) String() string {
+	if !l.set {
+		return auto
+	}
+	unit := l.suffix
+	if l.count == 1 {
+		unit = strings.TrimSuffix(unit, "s")
+	}
+	return strconv.FormatFloat(l.count, 'f', -1, 64) + unit
 }
 
 // Clip is a limit on the gradients' norm. The zero value is no limit.

@@ -66,8 +66,9 @@ func scan(r io.Reader, keep func(*Step, *Eval) bool) (int64, error) {
 // Writer appends records to a metrics.jsonl file. Each record is one write, so a run that is killed leaves whole lines
 // and at most one half. It is not safe for use by several goroutines at once.
 type Writer struct {
-	f    *os.File
-	size int64 // length of the whole lines written so far
+	f      *os.File
+	size   int64    // length of the whole lines written so far
+	copies []copied // in other formats
 }
 
 // Open opens the file at path for a run that goes on after step `after`, and makes it if there is none. Records of
@@ -105,11 +106,31 @@ func (w *Writer) cut() error {
 }
 
 // Step appends a record. After an error, a full disk for instance, the file still ends with a whole line and the same
-// record can be tried again.
-func (w *Writer) Step(s Step) error { return w.append(s) }
+// record can be tried again, unless the error is of one of the copies that [Writer.Also] made.
+func (w *Writer) Step(s Step) error {
+	if err := w.append(s); err != nil {
+		return err
+	}
+	return w.copy(func(e encoder) []byte { return e.step(s) })
+}
 
 // Eval appends a record, like Step.
-func (w *Writer) Eval(e Eval) error { return w.append(e) }
+func (w *Writer) Eval(e Eval) error {
+	if err := w.append(e); err != nil {
+		return err
+	}
+	return w.copy(func(c encoder) []byte { return c.eval(e) })
+}
+
+// copy writes a record to the copies.
+func (w *Writer) copy(encoded func(encoder) []byte) error {
+	for _, c := range w.copies {
+		if _, err := c.f.Write(encoded(c)); err != nil {
+			return fmt.Errorf("writing metrics: %w", err)
+		}
+	}
+	return nil
+}
 
 func (w *Writer) append(record any) error {
 	line, err := json.Marshal(record)
@@ -137,7 +158,11 @@ func (w *Writer) Sync() error {
 
 // Close syncs and closes the file.
 func (w *Writer) Close() error {
-	if err := errors.Join(w.f.Sync(), w.f.Close()); err != nil {
+	err := errors.Join(w.f.Sync(), w.f.Close())
+	for _, c := range w.copies {
+		err = errors.Join(err, c.f.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("closing metrics: %w", err)
 	}
 	return nil

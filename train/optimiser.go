@@ -1,0 +1,70 @@
+package train
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/optim"
+	"github.com/gojepa/gojepa/train/config"
+)
+
+// newOptimiser makes the optimiser that the configuration names, of encoder and projector.
+func (r *run) newOptimiser(s *torch.Scope) (optim.Optimiser, error) {
+	encoder, projector := r.model.Encoder.Params(), r.model.Projector.Params()
+	c := r.cfg.Optim
+	if err := r.scaleLayers(); err != nil {
+		return nil, err
+	}
+	adamw := optim.Config{WeightDecay: c.WeightDecay.Or(0), Beta1: c.Betas[0], Beta2: c.Betas[1], Eps: c.Eps}
+	switch c.Name {
+	case config.LARS:
+		lars := optim.LARSConfig{WeightDecay: c.WeightDecay.Or(0), Momentum: c.Momentum.Or(0), Trust: c.Trust, Eps: c.Eps}
+		return optim.NewLARS(s, lars, encoder, projector), nil
+	case config.Muon:
+		in, out := matrices(encoder), matrices(projector)
+		muon := optim.MuonConfig{AdamW: adamw, Momentum: c.Momentum.Or(0), Original: c.MuonScale == "original", DType: r.precision(),
+			Others: append(in[:min(1, len(in))], out[max(0, len(out)-1):]...)}
+		return optim.NewMuon(s, muon, encoder, projector), nil
+	case config.ScheduleFree:
+		return optim.NewScheduleFree(s, adamw, encoder, projector), nil
+	}
+	return optim.NewAdamW(s, adamw, encoder, projector), nil
+}
+
+// matrices are the parameters that weight decay applies to, which a network goes through in their order.
+func matrices(p *torch.Params) (all []*torch.Param) {
+	for _, q := range p.Trained() {
+		if q.Decay {
+			all = append(all, q)
+		}
+	}
+	return all
+}
+
+// scaleLayers gives the encoder's layers their share of the learning rate: all of it the last, and the others less by a factor
+// from each to the one before (Bao et al., arXiv 2106.08254; timm's param_groups_layer_decay). The projector has all of it.
+func (r *run) scaleLayers() error {
+	decay := r.cfg.Optim.LayerDecay
+	if decay == 1 {
+		return nil
+	}
+	var layers map[string]int
+	if e, ok := r.model.Encoder.(interface{ Layers() map[string]int }); ok {
+		layers = e.Layers()
+	}
+	if len(layers) == 0 {
+		return fmt.Errorf("optim.layer_decay: %g, expected 1, as the layers of %s are not known", decay, r.encoderName())
+	}
+	last := slices.Max(slices.Collect(maps.Values(layers)))
+	for _, p := range r.model.Encoder.Params().Trained() {
+		layer, ok := layers[p.Name]
+		if !ok {
+			layer = last
+		}
+		p.LRScale = math.Pow(decay, float64(last-layer))
+	}
+	return nil
+}
