@@ -18,7 +18,7 @@ func Example() {
 	ctx := context.Background()
 
 	cfg := config.Default() // the published recipe
-	cfg.Data.Path = "xrays" // any folder of JPEG and PNG files
+	cfg.Data.Path = "xrays" // a folder of images, or another collection
 	cfg.Encoder.Name = "vit_small_patch16_224"
 	cfg.Loss.Lambda = 0.02
 	cfg.Out = "runs/xrays" // goes on with a run that was interrupted there

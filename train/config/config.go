@@ -43,7 +43,7 @@ type Config struct {
 
 // Data says which images to train on.
 type Data struct {
-	Path       string `yaml:"path" flag:"data" arg:"PATH" help:"folder of images, searched through; list of them (.csv, .tsv, .txt); or .tar, .parquet, .npy or .npz files: one, a folder of them, or a pattern such as 'shard-{000..099}.tar'. Without it, the MNIST digits (a Go module of 12 MB, fetched once)"`
+	Path       string `yaml:"path" flag:"data" arg:"PATH" help:"folder of images, searched through; list of them (.csv, .tsv, .txt); or .tar, .parquet, .npy, .npz or .h5 files: one, a folder of them, or a pattern such as 'shard-{000..099}.tar'. Without it, the MNIST digits (a Go module of 12 MB, fetched once)"`
 	TestPath   string `yaml:"test_path" flag:"test-data" arg:"PATH" resume:"free" help:"images to evaluate on, laid out like those of --data; without it, a fifth of the training images tests the probe that the others train"`
 	Labels     bool   `yaml:"labels" flag:"labels" resume:"free" help:"the folders' names are classes, or the usual column of labels; used for evaluation only, never in training"`
 	Collection `yaml:",inline"`

@@ -134,7 +134,7 @@ func (c Config) Warmup(images int) int {
 }
 
 // collectionFile is how the name of a collection that is a file ends.
-var collectionFile = regexp.MustCompile(`(?i)\.(csv|tsv|txt|tar|parquet|npy|npz|bin)(\.gz)?$`)
+var collectionFile = regexp.MustCompile(`(?i)\.(csv|tsv|txt|tar|parquet|npy|npz|h5|hdf5|bin)(\.gz)?$`)
 
 // DataName is a short name for the data: the folder's or the file's, or its parent's where the name says only "train" or the
 // like, or is a pattern.

@@ -81,3 +81,18 @@ func TestHDF5(t *testing.T) {
 	fails(unzipped(t, "user_block.h5"), "", "", `none of the datasets ["a"] is an array of images`, DefaultOptions())
 	fails(filepath.Join(t.TempDir(), "missing.h5"), "", "", "no such file", DefaultOptions())
 }
+
+func TestOpenHDF5ByPath(t *testing.T) {
+	path := unzipped(t, "galaxies.h5")
+	s := open(t, path, func(o *OpenOptions) { o.Labels = true })
+	assert.Equal(t, 5, s.Len())
+	assert.Equal(t, []int{3, 0, 1, 1, 2}, labelsOf(s), "by a usual name")
+	assert.Empty(t, open(t, path, nil).(Labelled).Classes(), "not asked for")
+	u, _, err := Alike(context.Background(), s, 1, 0)
+	require.NoError(t, err)
+	m, err := u.Image(context.Background(), 0)
+	require.NoError(t, err)
+	assert.Equal(t, 1, m.Channels)
+	openFails(t, path, func(o *OpenOptions) { o.LabelColumn = "redshift" }, "redshift")
+	openFails(t, path, func(o *OpenOptions) { o.CaptionColumn = "text" }, "have no captions")
+}
