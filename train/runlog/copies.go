@@ -115,6 +115,7 @@ var figures = []struct {
 	{"lr", func(s Step) float64 { return s.LR }},
 	{"grad_norm", func(s Step) float64 { return s.GradNorm }},
 	{"images_per_s", func(s Step) float64 { return s.ImagesPerS }},
+	{"wait_share", func(s Step) float64 { return s.WaitShare }},
 	{"seconds", func(s Step) float64 { return s.Seconds }},
 }
 

@@ -55,11 +55,11 @@ func TestCopies(t *testing.T) {
 		t.Helper()
 		got := rows(t, dir, "metrics.csv")
 		assert.Equal(t, []string{"step", "epoch", "loss", "prediction", "sigreg", "sigreg_se", "sigreg_expected", "lr", "grad_norm",
-			"images_per_s", "seconds"}, got[0])
+			"images_per_s", "wait_share", "seconds"}, got[0])
 		require.Len(t, got, 1+steps)
 		for i, row := range got[1:] {
 			assert.Equal(t, []string{strconv.Itoa(i + 1), cell(float64(i+1) / 10), "0.5", "0.25", "1.25", "0.01", "1.0525", "0.0005", "1.5",
-				"321.5", strconv.Itoa(i + 1)}, row)
+				"321.5", "0.01", strconv.Itoa(i + 1)}, row)
 		}
 		got = rows(t, dir, "evaluations.csv")
 		require.Len(t, got, 1+2*(steps/5))
@@ -94,7 +94,7 @@ func TestEventTimes(t *testing.T) {
 			{Tag: "train/epoch", Value: s.Epoch}, {Tag: "train/loss", Value: s.Loss}, {Tag: "train/prediction", Value: s.Prediction},
 			{Tag: "train/sigreg", Value: s.SIGReg}, {Tag: "train/sigreg_se", Value: s.SIGRegSE},
 			{Tag: "train/sigreg_expected", Value: s.SIGRegExpected}, {Tag: "train/lr", Value: s.LR},
-			{Tag: "train/grad_norm", Value: s.GradNorm}, {Tag: "train/images_per_s", Value: s.ImagesPerS},
+			{Tag: "train/grad_norm", Value: s.GradNorm}, {Tag: "train/images_per_s", Value: s.ImagesPerS}, {Tag: "train/wait_share", Value: s.WaitShare},
 			{Tag: "train/seconds", Value: s.Seconds},
 		})
 	}
