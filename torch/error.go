@@ -3,6 +3,7 @@ package torch
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 )
 
@@ -38,6 +39,16 @@ func (p *Panic) Error() string { return fmt.Sprintf("%v\n\n%s", p.Value, p.Stack
 func (p *Panic) Unwrap() error {
 	err, _ := p.Value.(error)
 	return err
+}
+
+// carried is what a panic is carried as out of where it cannot go on by itself, such as C++: an error of an operation as it
+// is, and others with their stack.
+func carried(v any) any {
+	switch v.(type) {
+	case *Error, *Panic:
+		return v
+	}
+	return &Panic{Value: v, Stack: debug.Stack()}
 }
 
 // newError builds the error of a failed operation.

@@ -5,7 +5,6 @@ import "C"
 
 import (
 	"runtime/cgo"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -77,10 +76,7 @@ func (p *parallel) work(id int) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.fail(v)
-			for t.cur != nil {
-				t.cur.close()
-			}
-			lastError()
+			t.unwind(nil)
 		}
 		libtch.AtGradSetEnabled(boolToInt(grad))
 		if auto.enabled {
@@ -106,10 +102,5 @@ func (p *parallel) fail(v any) {
 	if p.panicked != nil {
 		return
 	}
-	switch v.(type) {
-	case *Error, *Panic:
-		p.panicked = v
-	default:
-		p.panicked = &Panic{Value: v, Stack: debug.Stack()}
-	}
+	p.panicked = carried(v)
 }

@@ -36,6 +36,26 @@ func (s *Scope) Child(f func(s *Scope) Tensor) Tensor {
 	return t
 }
 
+// Try runs f in a scope of its own and returns the error of an operation that failed in it. What f made is freed, and s goes on.
+// Other panics go on too.
+func (s *Scope) Try(f func(s *Scope)) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case *Error:
+			s.th.unwind(s)
+			err = p
+		default:
+			panic(p)
+		}
+	}()
+	s.Child(func(s *Scope) Tensor {
+		f(s)
+		return Tensor{}
+	})
+	return nil
+}
+
 // Return makes the parent scope the owner of tensors of s. Tensors that s does not own are left with their owners.
 func (s *Scope) Return(ts ...Tensor) {
 	if s.parent == nil {
@@ -86,6 +106,15 @@ func (s *Scope) close() {
 	s.owned = s.owned[:0]
 	s.th.cur = s.parent
 	s.th.pool = append(s.th.pool, s)
+}
+
+// unwind closes the scopes that a panic left open inside of to, and forgets what libtch said of it, which must not be blamed
+// on the next operation.
+func (t *Thread) unwind(to *Scope) {
+	for t.cur != to {
+		t.cur.close()
+	}
+	lastError()
 }
 
 // own takes a fresh handle into s.

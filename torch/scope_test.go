@@ -123,3 +123,19 @@ func residentKiB(t *testing.T) int {
 	require.NoError(t, err)
 	return kib
 }
+
+func TestTry(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		x := s.Ones(torch.Float32, 2)
+		live := s.Live()
+		err := s.Try(func(s *torch.Scope) {
+			s.Child(func(*torch.Scope) torch.Tensor { return x.AddScalar(1).Reshape(3) })
+		})
+		assert.ErrorContains(t, err, "torch: reshape(float32[2])")
+		assert.Equal(t, live, s.Live(), "scopes that were open are closed")
+		assert.NoError(t, s.Try(func(s *torch.Scope) { assert.Equal(t, []float32{2, 2}, x.AddScalar(1).Float32s()) }))
+		assert.Equal(t, live, s.Live())
+		s.Child(func(*torch.Scope) torch.Tensor { return x.AddScalar(1) }) // s is the innermost scope again
+		assert.PanicsWithValue(t, "not of libtorch", func() { _ = s.Try(func(*torch.Scope) { panic("not of libtorch") }) })
+	})
+}

@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"runtime/cgo"
-	"runtime/debug"
 	"strings"
 	"unsafe"
 
@@ -96,15 +95,8 @@ func (t *trace) run(x libtch.Ctensor) (y unsafe.Pointer) {
 		if t.panicked = recover(); t.panicked == nil {
 			return
 		}
-		switch t.panicked.(type) {
-		case *Error, *Panic:
-		default:
-			t.panicked = &Panic{Value: t.panicked, Stack: debug.Stack()}
-		}
-		for th.cur != before {
-			th.cur.close()
-		}
-		lastError()
+		t.panicked = carried(t.panicked)
+		th.unwind(before)
 		y = nil
 	}()
 	t.s.Child(func(s *Scope) Tensor {

@@ -144,12 +144,9 @@ func (t *Thread) run(j *job) {
 	returned := false
 	defer func() {
 		p := recover()
-		for t.cur != nil {
-			t.cur.close()
-		}
+		t.unwind(nil)
 		libtch.AtGradSetEnabled(boolToInt(grad))
 		setAutocast(t.device, auto)
-		lastError() // a failure that a panic overtook must not be blamed on the next operation
 		switch e := p.(type) {
 		case nil:
 			j.goexit = !returned

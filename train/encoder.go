@@ -115,29 +115,17 @@ func (r *run) scripted(s *torch.Scope, file string) (lejepa.Encoder, error) {
 		return nil, fmt.Errorf("--init: %w", err)
 	}
 	for _, l := range layout[1:] {
-		if err := try(s, e, int64(l.Channels), int64(l.Size)); err != nil {
+		err := s.Try(func(s *torch.Scope) {
+			black := s.Zeros(torch.Float32, 2, int64(l.Channels), int64(l.Size), int64(l.Size))
+			s.NoGrad(func() { e.Forward(s, black, nn.Pass{}) })
+		})
+		if err != nil {
 			e.Close()
 			return nil, fmt.Errorf("--init: %s does not take local views of %d×%d pixels; expected --local-views 0, or a --local-size that it takes: %w",
 				file, l.Size, l.Size, err)
 		}
 	}
 	return e, nil
-}
-
-// try runs an encoder on black images.
-func try(s *torch.Scope, e *vision.Encoder, channels, size int64) (err error) {
-	defer func() {
-		var failed *torch.Error
-		if p, ok := recover().(error); ok && errors.As(p, &failed) {
-			err = failed
-		}
-	}()
-	s.NoGrad(func() {
-		s.Child(func(s *torch.Scope) torch.Tensor {
-			return e.Forward(s, s.Zeros(torch.Float32, 2, channels, size, size), nn.Pass{})
-		})
-	})
-	return nil
 }
 
 // keepScript copies the TorchScript module that the run begins with into its folder, where a resumed run finds it.

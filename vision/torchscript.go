@@ -71,24 +71,20 @@ type scriptNet struct {
 
 // measure finds the width of the result by running the module on two black images.
 func (n *scriptNet) measure(s *torch.Scope, channels, size int) (width int64, err error) {
-	defer func() {
-		failed, ok := recover().(*torch.Error)
-		if ok {
-			err = fmt.Errorf("the module does not take images of %d channels and %d×%d pixels: %w", channels, size, size, failed)
-		}
-	}()
-	s.NoGrad(func() {
-		s.Child(func(s *torch.Scope) torch.Tensor {
-			y := n.script.Forward(s, s.Zeros(n.script.Params().DType(), 2, int64(channels), int64(size), int64(size)), false)
-			if y.Dim() != 2 || y.Size(0) != 2 {
-				err = fmt.Errorf("the module makes %v of 2 images: expected embeddings [2, D]", y.Shape())
-				return torch.Tensor{}
-			}
-			width = y.Size(1)
-			return torch.Tensor{}
+	var shape []int64
+	err = s.Try(func(s *torch.Scope) {
+		s.NoGrad(func() {
+			x := s.Zeros(n.script.Params().DType(), 2, int64(channels), int64(size), int64(size))
+			shape = n.script.Forward(s, x, false).Shape()
 		})
 	})
-	return width, err
+	if err != nil {
+		return 0, fmt.Errorf("the module does not take images of %d channels and %d×%d pixels: %w", channels, size, size, err)
+	}
+	if len(shape) != 2 || shape[0] != 2 {
+		return 0, fmt.Errorf("the module makes %v of 2 images: expected embeddings [2, D]", shape)
+	}
+	return shape[1], nil
 }
 
 func (n *scriptNet) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
