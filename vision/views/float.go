@@ -244,10 +244,7 @@ func (c *floatCanvas) drop(channel int, fill float64) {
 
 // floats is m with samples of 8 bits as floats, in the memory of dst.
 func floats(dst *images.Image, m *images.Image) *images.Image {
-	*dst = images.Image{Channels: m.Channels, Height: m.Height, Width: m.Width, Float: grow(dst.Float, len(m.Pix))}
-	for i, v := range m.Pix {
-		dst.Float[i] = float32(v) / 255
-	}
+	*dst = images.Image{Channels: m.Channels, Height: m.Height, Width: m.Width, Float: images.AppendFloats(dst.Float[:0], m.Pix)}
 	return dst
 }
 
