@@ -74,10 +74,7 @@ func openCollections(ctx context.Context, cfg config.Config, out string, note fu
 	}
 	o, err := cfg.Data.Options()
 	if err != nil {
-		return nil, nil, fmt.Errorf("data.stretch: %w", err)
-	}
-	if err := o.JPEG.UnmarshalText([]byte(cfg.Data.JPEG)); err != nil {
-		return nil, nil, fmt.Errorf("data.jpeg: %w", err)
+		return nil, nil, fmt.Errorf("data.%w", err)
 	}
 	o.Labels = cfg.Data.Labelled()
 	o.Channels = cfg.Encoder.Channels.Or(0)
