@@ -85,10 +85,7 @@ func Pixels(ctx context.Context, src images.Source, size int, k views.Kind) (Ext
 	c := newCollector(src, k.Channels*size*size)
 	var x []float32
 	err := o.each(ctx, src, c, func(g *views.Group, _ int) ([]float32, error) {
-		x = append(x[:0], g.Float...)
-		for _, v := range g.Pix {
-			x = append(x, float32(v)/255)
-		}
+		x = images.AppendFloats(append(x[:0], g.Float...), g.Pix)
 		return x, nil
 	})
 	if err != nil {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/gojepa/gojepa/internal/rng"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision/images"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 // data are the images of a run.
@@ -44,7 +44,7 @@ func openData(ctx context.Context, cfg config.Config, o options, out string, not
 	if err != nil {
 		return d, fmt.Errorf("images of %s: %w", cfg.Data.Path, err)
 	}
-	d.train, d.samples, d.channels = same, samples, same.Channels
+	d.train, d.samples, d.channels, d.deep = same, samples, same.Channels, same.Deep
 	switch {
 	case o.test != nil:
 		d.test = o.test
@@ -74,10 +74,7 @@ func openCollections(ctx context.Context, cfg config.Config, out string, note fu
 	}
 	o, err := cfg.Data.Options()
 	if err != nil {
-		return nil, nil, fmt.Errorf("data.stretch: %w", err)
-	}
-	if err := o.JPEG.UnmarshalText([]byte(cfg.Data.JPEG)); err != nil {
-		return nil, nil, fmt.Errorf("data.jpeg: %w", err)
+		return nil, nil, fmt.Errorf("data.%w", err)
 	}
 	o.Labels = cfg.Data.Labelled()
 	o.Channels = cfg.Encoder.Channels.Or(0)
@@ -114,16 +111,19 @@ func (d data) openOwn(ctx context.Context, cfg config.Config, o options) (data, 
 	if cfg.Data.TestPath != "" {
 		return d, fmt.Errorf("data.test_path: %s, expected none beside a source of one's own: give WithTest", cfg.Data.TestPath)
 	}
-	_, samples, err := images.Alike(ctx, d.train, 0, cfg.Seed)
+	same, samples, err := images.Alike(ctx, d.train, 0, cfg.Seed)
 	if err != nil {
 		return d, err
 	}
-	d.samples, d.channels = samples, samples[0].Channels // taken as they are
+	d.samples, d.channels, d.deep = samples, samples[0].Channels, same.Deep // taken as they are
 	if n, known := cfg.Encoder.Channels.Get(); known && n != d.channels {
 		return d, fmt.Errorf("encoder.channels: %d, expected %d, as the source's images have", n, d.channels)
 	}
 	return d, nil
 }
+
+// kind is what views are made of.
+func (d data) kind() views.Kind { return views.Kind{Channels: d.channels, Deep: d.deep} }
 
 // facts are what open values of the configuration depend on.
 func (d data) facts(ctx context.Context, cfg config.Config) (config.Facts, error) {
@@ -134,7 +134,7 @@ func (d data) facts(ctx context.Context, cfg config.Config) (config.Facts, error
 	}
 	f.Width, f.Height = median(widths), median(heights)
 	// Of 3 channels of 8 bits, as photographs have, ImageNet's are taken.
-	if d.channels != 3 || slices.ContainsFunc(d.samples, (*images.Image).Deep) {
+	if d.channels != 3 || d.deep {
 		var err error
 		if f.Mean, f.Std, err = images.MeanStd(ctx, d.train, cfg.Seed, measured); err != nil {
 			return f, fmt.Errorf("measuring the images' mean: %w", err)

@@ -22,7 +22,6 @@ import (
 	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
-	"github.com/gojepa/gojepa/vision/views"
 )
 
 // finish writes what a run is for: weights, accuracies where there are labels, and the report.
@@ -152,7 +151,7 @@ func (r *run) evaluate(ctx context.Context) (map[string]float64, error) {
 // baselines adds what raw pixels and the encoder before training come to.
 func (r *run) baselines(ctx context.Context, train, test images.Source, values map[string]float64) error {
 	more, err := r.measure(ctx, train, test, "pixels_", func(src images.Source) (eval.Extracted, error) {
-		return eval.Pixels(ctx, src, r.cfg.Encoder.ImageSize.Or(0), views.Kind{Channels: r.data.channels, Deep: r.data.deep})
+		return eval.Pixels(ctx, src, r.cfg.Encoder.ImageSize.Or(0), r.data.kind())
 	})
 	if err != nil {
 		return err

@@ -8,12 +8,10 @@ import (
 	"image/color"
 	"image/png"
 	"io"
-	"slices"
 
 	"golang.org/x/image/draw"
 
 	"github.com/gojepa/gojepa/internal/atomicfile"
-	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision/images"
 	"github.com/gojepa/gojepa/vision/views"
@@ -28,31 +26,15 @@ const (
 
 // Preview writes a picture (PNG) of what a run of cfg would be trained on: a row for each of some images, drawn by the seed,
 // with the image and then its views in the first epoch, global ones first, as large as they are up to 160 pixels. Images of
-// 3 channels are shown in colour, others by their first channel. Nothing is trained, and no run is made or changed.
+// 3 channels are shown in colour, others by their first channel. What the file of encoder.init says of sizes is as in a run.
+// Nothing is trained, and no run is made or changed.
 func Preview(ctx context.Context, cfg config.Config, path string, opts ...Option) error {
-	r := &run{output: io.Discard}
-	for _, o := range opts {
-		o(&r.options)
-	}
-	if err := cfg.Validate(); err != nil {
-		return err
-	}
-	device, err := torch.ParseDevice(cfg.Device)
+	r, device, err := newRun(cfg, opts)
 	if err != nil {
 		return err
 	}
 	cfg.Data.Index = "none"
-	if r.data, err = openData(ctx, cfg, r.options, cfg.Out, func(string) {}); err != nil {
-		return err
-	}
-	facts, err := r.data.facts(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	r.data.deep = slices.ContainsFunc(r.data.samples, (*images.Image).Deep)
-	facts.GPU = device.IsCUDA()
-	r.cfg = cfg.Resolve(facts)
-	if err := r.cfg.Validate(); err != nil {
+	if err := r.prepare(ctx, cfg, true, device, cfg.Out, func(string) {}); err != nil {
 		return err
 	}
 	if err := r.views(); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/runlog"
+	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
 	"github.com/gojepa/gojepa/vision/views"
 )
@@ -99,6 +100,33 @@ func TestPreview(t *testing.T) {
 	}
 	err := Preview(context.Background(), small(t), filepath.Join(t.TempDir(), "no", "views.png"), WithSource(&stripes{n: 40}))
 	assert.ErrorContains(t, err, "preview: ")
+}
+
+// TestPreviewOfInit: views are as large, and normalised, as the file says that the run would begin with.
+func TestPreviewOfInit(t *testing.T) {
+	_, script := backbone(t, vision.Spec{Name: "resnet18", Width: 8, Depth: 1, ImageSize: 12, Channels: 1})
+	c := small(t)
+	c.Encoder = config.Encoder{Name: "auto", Pool: "auto", Init: script}
+	c.Views.Global.Count, c.Views.Local.Count = 2, 0
+	path := filepath.Join(t.TempDir(), "views.png")
+	src := WithSource(&stripes{n: 40})
+	require.NoError(t, Preview(context.Background(), c, path, src))
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	sheet, err := png.DecodeConfig(f)
+	require.NoError(t, err)
+	assert.Equal(t, 4+20+2*16, sheet.Width, "an image of 16 pixels, and two views of 12")
+
+	r, device, err := newRun(c, []Option{src})
+	require.NoError(t, err)
+	require.NoError(t, r.prepare(context.Background(), c, true, device, c.Out, func(string) {}))
+	v := r.cfg.ViewsConfig()
+	assert.Equal(t, []float64{0}, v.Mean)
+	assert.Equal(t, []float64{0.5}, v.Std)
+
+	c.Encoder.Init = filepath.Join(t.TempDir(), "none.pt")
+	assert.ErrorContains(t, Preview(context.Background(), c, path, src), "--init: ")
 }
 
 // firstBatch is what the first step of a run of c sees.

@@ -14,15 +14,12 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/cpu"
-
 	"github.com/gojepa/gojepa/lejepa"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/optim"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/progress"
 	"github.com/gojepa/gojepa/train/runlog"
-	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
 	"github.com/gojepa/gojepa/vision/views"
 )
@@ -60,17 +57,7 @@ type run struct {
 
 // open makes everything ready: the data, the resolved configuration, the model, and the state of a run that goes on.
 func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err error) {
-	r := &run{output: io.Discard}
-	for _, o := range opts {
-		o(&r.options)
-	}
-	if r.options.output != nil {
-		r.output = r.options.output
-	}
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	device, err := torch.ParseDevice(cfg.Device)
+	r, device, err := newRun(cfg, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -88,32 +75,10 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 		}
 		cfg = cfg.Adopt(*before)
 	}
-	var file vision.FileInfo // that the run begins with
-	if before == nil {
-		if cfg, file, err = begin(cfg); err != nil {
-			return nil, err
-		}
-	}
-	if r.data, err = openData(ctx, cfg, r.options, out, func(s string) { r.printf("%s\n", s) }); err != nil {
+	if err := r.prepare(ctx, cfg, before == nil, device, out, func(s string) { r.printf("%s\n", s) }); err != nil {
 		return nil, err
 	}
-	if n := len(file.Mean); n == r.data.channels {
-		if _, set := cfg.Views.Mean.Get(); !set {
-			cfg.Views.Mean, cfg.Views.Std = config.ListOf(file.Mean...), config.ListOf(file.Std...)
-		}
-	}
-	facts, err := r.data.facts(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	r.data.deep = slices.ContainsFunc(r.data.samples, (*images.Image).Deep)
-	r.data.samples = nil // they may be large
-	facts.GPU = device.IsCUDA()
-	facts.BF16 = device.IsCUDA() || cpu.X86.HasAVX512BF16
-	cfg = cfg.Resolve(facts)
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
+	cfg = r.cfg
 	if before != nil {
 		if err := config.CheckResume(out, *before, cfg); err != nil {
 			return nil, err
@@ -124,7 +89,6 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 			return nil, fmt.Errorf("--labels: %s has images of fewer than two classes: expected labels of two or more, or a folder for each, right below --data and --test-data", r.data.name)
 		}
 	}
-	r.cfg = cfg
 	r.steps = cfg.TotalSteps(r.data.train.Len())
 	r.at = position{Data: fingerprintOf(r.data.train), Broken: map[string]string{}}
 	if err := r.views(); err != nil {
@@ -208,7 +172,7 @@ func (r *run) views() error {
 	r.mean, r.std = v.Mean, v.Std
 	r.transform = r.options.transform
 	if r.transform == nil {
-		t, err := views.New(v, views.Kind{Channels: r.data.channels, Deep: r.data.deep}, r.cfg.Seed)
+		t, err := views.New(v, r.data.kind(), r.cfg.Seed)
 		if err != nil {
 			return err
 		}
@@ -367,7 +331,7 @@ func (r *run) announce() {
 		float64(r.model.Encoder.Params().Count())/1e6, c.Precision, r.th.Device(), c.Schedule.BatchSize.Or(0), r.steps,
 		float64(r.steps)/float64(c.StepsPerEpoch(r.data.train.Len())))
 	if p, err := views.Preset(c.Views.Preset); err == nil && r.data.channels != 3 && r.options.transform == nil && len(c.Views.Steps) == 0 {
-		if out := leftOut(p, p.For(views.Kind{Channels: r.data.channels, Deep: r.data.deep}), c.ViewsConfig()); len(out) > 0 {
+		if out := leftOut(p, p.For(r.data.kind()), c.ViewsConfig()); len(out) > 0 {
 			r.printf("left out of the views' recipe, as images of %d channel(s) have no use for it: %s\n", r.data.channels, strings.Join(out, ", "))
 		}
 	}

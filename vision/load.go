@@ -129,8 +129,7 @@ func Inspect(file string, o LoadOptions) (info FileInfo, err error) {
 	if o.DropHead {
 		p.spec.NumClasses = 0
 	}
-	t, err := parseMetadata(f.Metadata())
-	return FileInfo{Spec: p.spec, ImageSize: p.size, Mean: t.mean, Std: t.std}, err
+	return FileInfo{Spec: p.spec, ImageSize: p.size, Mean: p.told.mean, Std: p.told.std}, nil
 }
 
 func load(s *torch.Scope, file string, o LoadOptions) (_ loaded, err error) {
@@ -223,6 +222,7 @@ type plan struct {
 	stored    Spec // with the channels that the file's weights are for
 	size      int  // of the images
 	mean, std []float64
+	told      told // by the file
 }
 
 func planLoad(spec Spec, f *weights.File) (plan, error) {
@@ -230,7 +230,7 @@ func planLoad(spec Spec, f *weights.File) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{size: cmp.Or(spec.ImageSize, t.imageSize), mean: t.mean, std: t.std}
+	p := plan{size: cmp.Or(spec.ImageSize, t.imageSize), mean: t.mean, std: t.std, told: t}
 	if spec.Name == "" || spec.Name == t.spec.Name {
 		spec = spec.fill(t.spec)
 	}

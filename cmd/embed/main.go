@@ -62,7 +62,7 @@ func (o *options) check() error {
 	} else if info, err := os.Stat(filepath.Dir(o.Out)); err != nil || !info.IsDir() {
 		errs = append(errs, fmt.Errorf("--out: there is no folder %s", filepath.Dir(o.Out)))
 	}
-	return errors.Join(append(errs, o.Model.Check())...)
+	return errors.Join(append(errs, model.CheckImages(o.Collection), o.Model.Check())...)
 }
 
 // run embeds what the options say and reports to log.

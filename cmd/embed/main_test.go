@@ -361,3 +361,42 @@ func TestDeepImages(t *testing.T) {
 	}
 	assert.NotEqual(t, want[0], want[1])
 }
+
+// TestJPEG: each decoder that may be chosen is the one that is used.
+func TestJPEG(t *testing.T) {
+	dir := place(t)
+	const file = "../../vision/images/testdata/progressive.jpg"
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	photos := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(photos, "a.jpg"), data, 0o644))
+	out := filepath.Join(dir, "out.npy")
+	with := func(decoder string) error {
+		_, err := embed(t, "--weights", filepath.Join(dir, "w.safetensors"), "--data", photos, "--device", "cpu", "--jpeg", decoder, "--out", out)
+		return err
+	}
+	m, err := vision.Load("", filepath.Join(dir, "w.safetensors"), torch.CPU)
+	require.NoError(t, err)
+	defer m.Close()
+	seen := map[images.JPEGDecoder][]float32{}
+	for _, d := range []images.JPEGDecoder{images.JPEGGo, images.JPEGTurbo} {
+		o := images.DefaultOptions()
+		o.JPEG = d
+		if err := o.Validate(); err != nil { // turbo is not on this machine
+			assert.ErrorContains(t, with(d.String()), "libjpeg-turbo")
+			continue
+		}
+		photo, err := images.Decode(data, o)
+		require.NoError(t, err)
+		want, err := m.Embed(context.Background(), []*images.Image{photo})
+		require.NoError(t, err)
+		require.NoError(t, with(d.String()))
+		_, got := readNPY(t, out)
+		assert.Equal(t, want[0], got, d)
+		seen[d] = got
+	}
+	if turbo, ok := seen[images.JPEGTurbo]; ok {
+		assert.NotEqual(t, seen[images.JPEGGo], turbo, "or the test could not tell them apart")
+	}
+	assert.ErrorContains(t, with("pillow"), "--jpeg")
+}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/internal/npy"
 	"github.com/gojepa/gojepa/train/progress"
@@ -18,19 +19,11 @@ import (
 
 // embedImages embeds the images of a collection.
 func embedImages(ctx context.Context, m *vision.Model, o options, log io.Writer) (features, error) {
-	opts, err := o.Collection.Options()
-	if err != nil {
-		return features{}, fmt.Errorf("--stretch: %w", err)
-	}
-	opts.Channels = len(m.Mean)
-	opts.Note = func(note string) { fmt.Fprintln(log, note) }
-	found, err := images.Open(ctx, o.Data, opts)
+	src, err := model.OpenImages(ctx, o.Data, o.Collection, len(m.Mean), func(opts *images.OpenOptions) {
+		opts.Note = func(note string) { fmt.Fprintln(log, note) }
+	})
 	if err != nil {
 		return features{}, err
-	}
-	src, _, err := images.Alike(ctx, found, opts.Channels, 0)
-	if err != nil {
-		return features{}, fmt.Errorf("images of %s: %w", o.Data, err)
 	}
 	bar := progress.New(log, progress.Options{Total: src.Len(), Unit: "image", Item: "images", Every: 10 * time.Second})
 	defer bar.Finish()

@@ -16,6 +16,7 @@ import (
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
 	"github.com/gojepa/gojepa/vision"
+	"github.com/gojepa/gojepa/vision/images"
 )
 
 func TestMain(m *testing.M) { torchtest.Main(m) }
@@ -74,6 +75,21 @@ func evaluate(line ...string) (code int, out, log string) {
 		return run(ctx, o, &stdout, &stderr)
 	})
 	return code, stdout.String(), stderr.String()
+}
+
+// TestFlagsOfImages: the decoder of JPEG and the stretch are looked at before anything is read.
+func TestFlagsOfImages(t *testing.T) {
+	o := defaults()
+	_, err := command(&o).Parse([]string{"--weights", "w.pt", "--jpeg", "go"})
+	require.NoError(t, err)
+	opts, err := o.Collection.Options()
+	require.NoError(t, err)
+	assert.Equal(t, images.JPEGGo, opts.JPEG)
+	for flag, value := range map[string]string{"--jpeg": "pillow", "--stretch": "9:1"} {
+		code, _, log := evaluate("--weights", "w.pt", flag, value)
+		assert.Equal(t, 2, code)
+		assert.Contains(t, log, flag)
+	}
 }
 
 // TestList: labels of a list's column are as good as folders' names.

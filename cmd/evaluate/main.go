@@ -84,7 +84,7 @@ func (o *options) check() error {
 			errs = append(errs, fmt.Errorf("--l2: %v, expected 0 or more", l))
 		}
 	}
-	return errors.Join(append(errs, o.Model.Check())...)
+	return errors.Join(append(errs, model.CheckImages(o.Collection), o.Model.Check())...)
 }
 
 // run evaluates what the options say, prints the result to out and all else to log.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/train/progress"
 	"github.com/gojepa/gojepa/vision/images"
@@ -40,18 +41,11 @@ func (o options) open(ctx context.Context, channels int) (train, test source, er
 
 // collection opens the images of a flag.
 func (o options) collection(ctx context.Context, flag, path string, channels int) (source, error) {
-	opts, err := o.Collection.Options()
-	if err != nil {
-		return source{}, fmt.Errorf("--stretch: %w", err)
-	}
-	opts.Channels, opts.Labels, opts.Test = channels, true, flag == "test"
-	found, err := images.Open(ctx, path, opts)
+	s, err := model.OpenImages(ctx, path, o.Collection, channels, func(opts *images.OpenOptions) {
+		opts.Labels, opts.Test = true, flag == "test"
+	})
 	if err != nil {
 		return source{}, fmt.Errorf("--%s: %w", flag, err)
-	}
-	s, _, err := images.Alike(ctx, found, channels, 0)
-	if err != nil {
-		return source{}, fmt.Errorf("--%s: images of %s: %w", flag, path, err)
 	}
 	if len(s.Classes()) == 0 {
 		return source{}, fmt.Errorf("--%s: images of %s: none has a label, expected a folder for each class, or a column of labels", flag, path)

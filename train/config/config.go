@@ -47,7 +47,6 @@ type Data struct {
 	TestPath   string `yaml:"test_path" flag:"test-data" arg:"PATH" resume:"free" help:"images to evaluate on, laid out like those of --data; without it, a fifth of the training images tests the probe that the others train"`
 	Labels     bool   `yaml:"labels" flag:"labels" resume:"free" help:"the folders' names are classes, or the usual column of labels; used for evaluation only, never in training"`
 	Collection `yaml:",inline"`
-	JPEG       string  `yaml:"jpeg" resume:"free" enum:"auto,go,turbo" arg:"NAME" help:"what decodes JPEG: go, turbo (libjpeg-turbo, three to four times as fast, which has to be there), or auto: turbo where it is found. Pixels differ by 0.2 of 255 levels at most on average"`
 	MaxBroken  float64 `yaml:"max_broken" flag:"max-broken" arg:"SHARE" resume:"free" help:"share of the images that may be unreadable before the run stops, from 0 to 1; they are left out and listed. One is never too many"`
 	Index      string  `yaml:"index" arg:"DIR" resume:"free" help:"folder to keep in what is found out about large collections, so that they are opened faster next time; auto is the run's own, none keeps nothing"`
 	Rescan     bool    `yaml:"rescan" flag:"rescan" resume:"free" help:"look through all the data again: files that are added or removed are noticed in any case, edits not always"`
@@ -133,7 +132,7 @@ const (
 // thousandth of its learning rate (arXiv 2511.08544, section 6 and its code).
 func Default() Config {
 	return Config{
-		Data:            Data{Collection: OpenCollection(), JPEG: auto, MaxBroken: 0.01, Index: auto},
+		Data:            Data{Collection: OpenCollection(), MaxBroken: 0.01, Index: auto},
 		Encoder:         Encoder{Name: auto, Pool: auto, DropPath: 0.1},
 		Views:           PresetViews("paper"),
 		Loss:            Loss{Lambda: 0.02, Slices: 1024, Directions: "independent", ResampleEvery: 1, Test: "epps-pulley", Knots: 17, TMax: 3, Weight: "gaussian"},

@@ -10,7 +10,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/gojepa/gojepa/internal/npy"
@@ -392,9 +391,7 @@ func zippedLabels(f *zip.File, n int) ([]int64, error) {
 func (s *ArraysSource) Len() int { return s.n }
 
 func (s *ArraysSource) at(i int) (array, image int) {
-	// The last that begins at i or before: arrays of no images begin where the next does.
-	array = sort.Search(len(s.first), func(k int) bool { return s.first[k] > i }) - 1
-	return array, i - s.first[array]
+	return within(s.first, i)
 }
 
 // Name is the file that image i is in, and its place there if it is not the only one.

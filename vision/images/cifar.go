@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -171,8 +170,7 @@ func cifarClasses(dir string, kind int, coarse bool) ([]string, error) {
 func (s *CIFARSource) Len() int { return s.n }
 
 func (s *CIFARSource) at(i int) (part, image int) {
-	part = sort.Search(len(s.first), func(k int) bool { return s.first[k] > i }) - 1
-	return part, i - s.first[part]
+	return within(s.first, i)
 }
 
 // Name is image i's file and its place there.

@@ -59,19 +59,36 @@ func (x *folderIndex) load(root string, r rules) map[string]listing {
 		return nil
 	}
 	path := x.path(root, r)
-	text, err := readString(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	text, ok := x.read(path, folderIndexHead)
+	if !ok {
 		return nil
 	}
-	var known map[string]listing
-	if err == nil {
-		known, err = parseFolderIndex(text, root, r)
-	}
+	known, err := parseFolderIndex(text, root, r)
 	if err != nil {
-		x.notef("index file %s: %v: it is made anew", path, err)
-		return nil
+		x.spoilt(path, err)
 	}
 	return known
+}
+
+// read returns what lies between the first line and the checksum of an index file; false if there is no file that is whole.
+func (x *folderIndex) read(path, head string) (body string, ok bool) {
+	text, err := readString(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false
+	}
+	if err == nil {
+		body, err = checked(text, head)
+	}
+	if err != nil {
+		x.spoilt(path, err)
+		return "", false
+	}
+	return body, true
+}
+
+// spoilt takes note of an index file that is of no use.
+func (x *folderIndex) spoilt(path string, err error) {
+	x.notef("index file %s: %v: it is made anew", path, err)
 }
 
 // readString is os.ReadFile without a second copy.
@@ -89,12 +106,8 @@ func readString(path string) (string, error) {
 	return text.String(), err
 }
 
-// parseFolderIndex takes the listings out of an index file's text, which they share.
+// parseFolderIndex takes the listings out of what an index file holds, which they share.
 func parseFolderIndex(text, root string, r rules) (map[string]listing, error) {
-	text, err := checked(text, folderIndexHead)
-	if err != nil {
-		return nil, err
-	}
 	p := indexReader{text}
 	if p.text() != root || p.text() != r.key {
 		return nil, errors.New("it is of another folder")

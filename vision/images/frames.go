@@ -2,11 +2,9 @@ package images
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
-	"io/fs"
 	"os"
 	"runtime/debug"
 	"sort"
@@ -33,8 +31,15 @@ func (f frames) at(i int) (file, frame, of int) {
 	if f.first == nil {
 		return i, 0, 1
 	}
-	file = sort.SearchInts(f.first, i+1) - 1
-	return file, i - f.first[file], f.first[file+1] - f.first[file]
+	file, frame = within(f.first, i)
+	return file, frame, f.first[file+1] - f.first[file]
+}
+
+// within is the part of a collection that image i is in, and its place there, where parts begin with the images first: the
+// last part that begins at i or before, as one of no images begins where the next does.
+func within(first []int, i int) (part, at int) {
+	part = sort.SearchInts(first, i+1) - 1
+	return part, i - first[part]
 }
 
 // maxFrames is the most images that a file may be: more than a day of video has.
@@ -138,16 +143,8 @@ func (x *folderIndex) loadFrames(root string, names uint64, files int) []int {
 	if x == nil || x.rescan {
 		return nil
 	}
-	path := indexPath(x.dir, "frames", absolute(root))
-	text, err := readString(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		text, err = checked(text, framesIndexHead)
-	}
-	if err != nil {
-		x.notef("index file %s: %v: it is made anew", path, err)
+	text, ok := x.read(indexPath(x.dir, "frames", absolute(root)), framesIndexHead)
+	if !ok {
 		return nil
 	}
 	p := indexReader{text}

@@ -15,22 +15,23 @@ import (
 // HDF5 is an array of images in an HDF5 file, and their labels if it has them. Images are read when they are asked for. It is made
 // by [OpenHDF5].
 type HDF5 struct {
-	file    *os.File
-	name    string
-	images  *hdf5.Dataset
-	layout  raster.Array
-	opts    Options
-	labels  []int32
-	classes []string
+	labelling
+	file   *os.File
+	name   string
+	images *hdf5.Dataset
+	layout raster.Array
+	opts   Options
 }
-
-// maxClasses is the most classes that the labels of an array may have.
-const maxClasses = 1 << 20
 
 // OpenHDF5 opens a file's array of images: N×H×W, or N×H×W×C or N×C×H×W of up to 32 channels, the smaller one of both. If images
 // is "", the file must have one array of such a rank. labels names an array of N integers from 0, or is "" for none; the
 // classes are "0", "1", … up to the highest one.
-func OpenHDF5(path, images, labels string, o Options) (s *HDF5, err error) {
+func OpenHDF5(path, images, labels string, o Options) (*HDF5, error) {
+	return openWithLabels(path, images, []string{labels}, o)
+}
+
+// openWithLabels is OpenHDF5 with the first of some labels that can be had.
+func openWithLabels(path, images string, labels []string, o Options) (s *HDF5, err error) {
 	fail := func(err error) (*HDF5, error) { return nil, fmt.Errorf("HDF5 file %s: %w", path, err) }
 	if err := o.Validate(); err != nil {
 		return fail(err)
@@ -62,12 +63,18 @@ func OpenHDF5(path, images, labels string, o Options) (s *HDF5, err error) {
 	if err := s.layout.Check(o.MaxPixels); err != nil {
 		return fail(fmt.Errorf("dataset %q: images of %w", s.images.Name, err))
 	}
-	if labels != "" {
-		if err := s.readLabels(h, labels); err != nil {
-			return fail(err)
+	var failed []error
+	for _, name := range labels {
+		if name == "" {
+			return s, nil
 		}
+		err := s.readLabels(h, name)
+		if err == nil {
+			return s, nil
+		}
+		failed = append(failed, err)
 	}
-	return s, nil
+	return fail(errors.Join(failed...))
 }
 
 // imagesOf is the dataset of a name, or the only one that has images.
@@ -104,21 +111,18 @@ func (s *HDF5) readLabels(h *hdf5.File, name string) error {
 	if len(d.Shape) != 1 || d.Shape[0] != s.Len() || d.Type.Kind == raster.Float {
 		return fmt.Errorf("dataset %q has a shape of %v, and %v: expected %d integers", name, d.Shape, d.Type, s.Len())
 	}
-	b, v, top := make([]byte, d.RowSize()), make([]float32, 1), -1
-	for i := range s.Len() {
+	b, v, labels := make([]byte, d.RowSize()), make([]float32, 1), make([]int64, s.Len())
+	for i := range labels {
 		if err := d.Row(b, i); err != nil {
 			return err
 		}
 		d.Type.Numbers(v, b, len(b), d.Order)
-		if v[0] < 0 || v[0] >= maxClasses {
-			return fmt.Errorf("dataset %q: label %d is %g, expected an integer from 0 to %d", name, i, v[0], maxClasses-1)
+		if v[0] < 0 || v[0] >= maxClassNumber {
+			return fmt.Errorf("dataset %q: label %d is %g, expected an integer from 0 to %d", name, i, v[0], maxClassNumber-1)
 		}
-		s.labels = append(s.labels, int32(v[0]))
-		top = max(top, int(v[0]))
+		labels[i] = int64(v[0])
 	}
-	for c := range top + 1 {
-		s.classes = append(s.classes, strconv.Itoa(c))
-	}
+	s.labelling, _ = numbered(labels, nil)
 	return nil
 }
 
@@ -155,17 +159,6 @@ func (s *HDF5) Image(ctx context.Context, i int) (*Image, error) {
 	return m, nil
 }
 
-// Label is the label of image i, if labels were named.
-func (s *HDF5) Label(i int) (int, bool) {
-	if s.labels == nil {
-		return 0, false
-	}
-	return int(s.labels[i]), true
-}
-
-// Classes are "0", "1", … up to the highest label.
-func (s *HDF5) Classes() []string { return s.classes }
-
 func (s *HDF5) options() Options { return s.opts }
 
 func (s *HDF5) with(o Options) Source {
@@ -189,13 +182,9 @@ func openHDF5(_ context.Context, paths []string, o OpenOptions) (Source, error) 
 	if o.Labels && o.LabelColumn == "" {
 		labels = labelDatasets
 	}
-	var failed []error
-	for _, name := range labels {
-		s, err := OpenHDF5(path, o.ImageColumn, name, o.Options)
-		if err == nil {
-			return s, nil
-		}
-		failed = append(failed, err)
+	s, err := openWithLabels(path, o.ImageColumn, labels, o.Options)
+	if err != nil {
+		return nil, err // and not a Source that holds nil
 	}
-	return nil, errors.Join(failed...)
+	return s, nil
 }

@@ -3,6 +3,7 @@ package images
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Image is a rectangle of samples, planar: sample (c, y, x) is at (c*Height+y)*Width+x of Pix or of Float. An image has one
@@ -38,6 +39,21 @@ func sized(caller string, channels, height, width int) *Image {
 
 // Deep reports whether the samples are Float.
 func (m *Image) Deep() bool { return m.Float != nil }
+
+// deepened is m, whose samples are of 8 bits, as floats.
+func (m *Image) deepened() *Image {
+	return &Image{Channels: m.Channels, Height: m.Height, Width: m.Width, Float: AppendFloats(nil, m.Pix)}
+}
+
+// AppendFloats appends 8-bit samples to dst as floats: 255 becomes 1.
+func AppendFloats(dst []float32, pix []uint8) []float32 {
+	n := len(dst)
+	dst = slices.Grow(dst, len(pix))[:n+len(pix)]
+	for i, v := range pix {
+		dst[n+i] = float32(v) / 255
+	}
+	return dst
+}
 
 // Plane returns the 8-bit samples of channel c, row after row. They are shared with m.
 func (m *Image) Plane(c int) []uint8 { return plane(m.Pix, m, c) }

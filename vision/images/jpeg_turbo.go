@@ -95,7 +95,7 @@ func decodeTurbo(data []byte, o Options, buf *Buffer) *Image {
 	}
 	m = orient(m, orientation(data))
 	if o.Deep {
-		m = deepen(m)
+		m = m.deepened()
 	}
 	return m
 }

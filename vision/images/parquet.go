@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -351,8 +350,7 @@ func (l *parquetLabels) add(v parquet.Value) error {
 func (s *ParquetSource) Len() int { return s.n }
 
 func (s *ParquetSource) at(i int) (file, row int) {
-	file = sort.Search(len(s.first), func(k int) bool { return s.first[k] > i }) - 1
-	return file, i - s.first[file]
+	return within(s.first, i)
 }
 
 // Name is image i's file and its row there.

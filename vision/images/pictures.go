@@ -105,7 +105,7 @@ func convert(src image.Image, own int, o Options) (*Image, error) {
 		return nil, err
 	}
 	if o.Deep {
-		m = deepen(m)
+		m = m.deepened()
 	}
 	return m, nil
 }
@@ -137,15 +137,6 @@ func bands(n int) string {
 	return fmt.Sprintf("%d bands", n)
 }
 
-// deepen divides samples by 255.
-func deepen(m *Image) *Image {
-	out := NewFloat(m.Channels, m.Height, m.Width)
-	for i, v := range m.Pix {
-		out.Float[i] = float32(v) / 255
-	}
-	return out
-}
-
 // set writes one pixel of colour.
 func (m *Image) set(i int, r, g, b uint8) {
 	if m.Channels == 1 {
@@ -156,9 +147,12 @@ func (m *Image) set(i int, r, g, b uint8) {
 	m.Pix[i], m.Pix[i+n], m.Pix[i+2*n] = r, g, b
 }
 
-// luma is Pillow's: ITU-R 601 with weights of 16 bits.
+// The weights of Pillow's luma, ITU-R 601's in 16 bits.
+const lumaR, lumaG, lumaB = 19595, 38470, 7471
+
+// luma is Pillow's.
 func luma(r, g, b uint8) uint8 {
-	return uint8((uint32(r)*19595 + uint32(g)*38470 + uint32(b)*7471 + 0x8000) >> 16)
+	return uint8((uint32(r)*lumaR + uint32(g)*lumaG + uint32(b)*lumaB + 0x8000) >> 16)
 }
 
 // fromYCbCr upsamples chroma and converts to RGB or, from that, to grey.

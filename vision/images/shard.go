@@ -296,16 +296,8 @@ func (x *folderIndex) loadShards(first string, want members) map[string]*shard {
 	if x == nil || x.rescan {
 		return nil
 	}
-	file := x.shardIndexPath(first, want)
-	text, err := readString(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		text, err = checked(text, shardIndexHead)
-	}
-	if err != nil {
-		x.notef("index file %s: %v: it is made anew", file, err)
+	text, ok := x.read(x.shardIndexPath(first, want), shardIndexHead)
+	if !ok {
 		return nil
 	}
 	p := indexReader{text}

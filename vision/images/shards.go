@@ -118,8 +118,7 @@ func commonest(count map[string]int) string {
 
 // at is the shard of image i, and the image's number there.
 func (s *ShardsSource) at(i int) (shard, sample int) {
-	shard = sort.Search(len(s.first), func(k int) bool { return s.first[k] > i }) - 1
-	return shard, i - s.first[shard]
+	return within(s.first, i)
 }
 
 // Len is the number of images in all shards.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -275,7 +276,7 @@ func scale(r *raster.Raster, o Options) (*Image, error) {
 	case own == 1:
 		return repeated(m, channels), nil
 	}
-	return greyOf(m), nil
+	return greyOf(m, [3]float32{0.299, 0.587, 0.114}), nil
 }
 
 // round makes samples of 8 bits.
@@ -290,14 +291,16 @@ func round(m *Image) *Image {
 // repeated has the one channel of m so many times.
 func repeated(m *Image, channels int) *Image {
 	out := &Image{Channels: channels, Height: m.Height, Width: m.Width}
-	for range channels {
-		out.Pix, out.Float = append(out.Pix, m.Pix...), append(out.Float, m.Float...)
+	if m.Deep() {
+		out.Float = slices.Repeat(m.Float, channels)
+	} else {
+		out.Pix = slices.Repeat(m.Pix, channels)
 	}
 	return out
 }
 
-// greyOf is the luma of red, green and blue.
-func greyOf(m *Image) *Image {
+// greyOf is the luma of red, green and blue: of 8-bit samples Pillow's, of floats with the given weights.
+func greyOf(m *Image, weights [3]float32) *Image {
 	if !m.Deep() {
 		out := New(1, m.Height, m.Width)
 		r, g, b := m.Plane(0), m.Plane(1), m.Plane(2)
@@ -309,7 +312,7 @@ func greyOf(m *Image) *Image {
 	out := NewFloat(1, m.Height, m.Width)
 	r, g, b := m.FloatPlane(0), m.FloatPlane(1), m.FloatPlane(2)
 	for i := range out.Float {
-		out.Float[i] = 0.299*r[i] + 0.587*g[i] + 0.114*b[i]
+		out.Float[i] = weights[0]*r[i] + weights[1]*g[i] + weights[2]*b[i]
 	}
 	return out
 }

@@ -131,7 +131,7 @@ func (u *UniformSource) convert(m *Image, i int) (*Image, error) {
 	}
 	switch {
 	case u.Deep && !m.Deep():
-		m = m.toFloat()
+		m = m.deepened()
 	case !u.Deep && m.Deep():
 		return nil, fmt.Errorf("%s: its samples are deeper than 8 bits, and those of the other images are not", u.Name(i))
 	}
@@ -175,43 +175,11 @@ func withChannels(m *Image, channels int) (*Image, error) {
 	if err := convertible(m.Channels, channels); err != nil {
 		return nil, err
 	}
-	if channels == 0 || channels == m.Channels {
+	switch {
+	case channels == 0 || channels == m.Channels:
 		return m, nil
+	case channels == 3:
+		return repeated(m, channels), nil
 	}
-	n := m.Height * m.Width
-	if m.Deep() {
-		c := NewFloat(channels, m.Height, m.Width)
-		if channels == 3 {
-			copy(c.Float, m.Float)
-			copy(c.Float[n:], m.Float)
-			copy(c.Float[2*n:], m.Float)
-			return c, nil
-		}
-		r, g, b := m.FloatPlane(0), m.FloatPlane(1), m.FloatPlane(2)
-		for i := range c.Float {
-			c.Float[i] = (19595*r[i] + 38470*g[i] + 7471*b[i]) / 65536 // the weights of luma
-		}
-		return c, nil
-	}
-	c := New(channels, m.Height, m.Width)
-	if channels == 3 {
-		copy(c.Pix, m.Pix)
-		copy(c.Pix[n:], m.Pix)
-		copy(c.Pix[2*n:], m.Pix)
-		return c, nil
-	}
-	r, g, b := m.Plane(0), m.Plane(1), m.Plane(2)
-	for i := range c.Pix {
-		c.Pix[i] = luma(r[i], g[i], b[i])
-	}
-	return c, nil
-}
-
-// toFloat returns an image of 8-bit samples as floats.
-func (m *Image) toFloat() *Image {
-	c := NewFloat(m.Channels, m.Height, m.Width)
-	for i, v := range m.Pix {
-		c.Float[i] = float32(v) / 255
-	}
-	return c
+	return greyOf(m, [3]float32{lumaR / 65536., lumaG / 65536., lumaB / 65536.}), nil
 }

@@ -35,7 +35,7 @@ type byteCanvas struct {
 	blurrer  blurrer
 	pix      []uint8
 	spare    []uint8
-	normals  [1024]float32
+	normals  chunk
 	channels int
 	side     int
 }
@@ -72,11 +72,7 @@ func (c *byteCanvas) blur(kernel int, sigma float64) {
 }
 
 func (c *byteCanvas) noise(seed uint64, mean, sigma float64) {
-	for at := 0; at < len(c.pix); at += len(c.normals) {
-		z := c.normals[:min(len(c.normals), len(c.pix)-at)]
-		c.kernels.normals(z, seed, uint32(at))
-		c.addNoise(at, z, mean, sigma)
-	}
+	c.normals.each(c.kernels, len(c.pix), seed, func(at int, z []float32) { c.addNoise(at, z, mean, sigma) })
 }
 
 // addNoise adds whole numbers, rounded towards 0, as torchvision does, to the samples from at on.

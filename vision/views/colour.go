@@ -1,6 +1,6 @@
 package views
 
-// The functions of this file change planar views in place. Those on colours take 3 channels.
+// The functions on planar views change them in place. Those on colours take 3 channels.
 
 // planes are the three channels of a view.
 func planes(pix []uint8) (r, g, b []uint8) {
@@ -44,4 +44,35 @@ func greyscale(k kernels, pix []uint8) { k.grey(planes(pix)) }
 func hue(k kernels, pix []uint8, shift float64) {
 	r, g, b := planes(pix)
 	k.hue(r, g, b, float32(6*shift))
+}
+
+// turned is a hue after a turn, both in sixths of the circle: in which sixth it is, from 0 to 5, and how far. It may begin
+// and be turned by less than a circle beyond its ends.
+func turned(hue, by float32) (sector int, part float32) {
+	hue += by
+	if hue < 0 {
+		hue += 6
+	}
+	if hue >= 6 {
+		hue -= 6
+	}
+	sector = int(hue)
+	return sector, hue - float32(sector)
+}
+
+// pixel is red, green and blue of a pixel whose hue is in a sixth of the circle, and whose samples are most, third and least.
+func pixel[T uint8 | float32](sector int, most, third, least T) (r, g, b T) {
+	switch sector {
+	case 0:
+		return most, third, least
+	case 1:
+		return third, most, least
+	case 2:
+		return least, most, third
+	case 3:
+		return least, third, most
+	case 4:
+		return third, least, most
+	}
+	return most, least, third
 }

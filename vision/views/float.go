@@ -17,7 +17,7 @@ type floatCanvas struct {
 	rows     []float32
 	pix      []float32
 	spare    []float32
-	normals  [1024]float32
+	normals  chunk
 	channels int
 	side     int
 	lo, hi   float32 // the range of results
@@ -158,33 +158,12 @@ func (c *floatCanvas) hue(turns float64) {
 		default:
 			h = 4 + (r-g)/chroma
 		}
-		h += sixths
-		if h < 0 {
-			h += 6
-		}
-		if h >= 6 {
-			h -= 6
-		}
-		sector := int(h)
-		third := least + float32(chroma*(h-float32(sector)))
+		sector, f := turned(h, sixths)
+		third := least + float32(chroma*f)
 		if sector&1 == 1 {
-			third = most - float32(chroma*(h-float32(sector)))
+			third = most - float32(chroma*f)
 		}
-		switch sector {
-		case 0:
-			r, g, b = most, third, least
-		case 1:
-			r, g, b = third, most, least
-		case 2:
-			r, g, b = least, most, third
-		case 3:
-			r, g, b = least, third, most
-		case 4:
-			r, g, b = third, least, most
-		default:
-			r, g, b = most, least, third
-		}
-		rs[i], gs[i], bs[i] = r, g, b
+		rs[i], gs[i], bs[i] = pixel(sector, most, third, least)
 	}
 }
 
@@ -212,11 +191,7 @@ func (c *floatCanvas) blur(kernel int, sigma float64) {
 }
 
 func (c *floatCanvas) noise(seed uint64, mean, sigma float64) {
-	for at := 0; at < len(c.pix); at += len(c.normals) {
-		z := c.normals[:min(len(c.normals), len(c.pix)-at)]
-		c.kernels.normals(z, seed, uint32(at))
-		c.addNoise(at, z, mean, sigma)
-	}
+	c.normals.each(c.kernels, len(c.pix), seed, func(at int, z []float32) { c.addNoise(at, z, mean, sigma) })
 }
 
 func (c *floatCanvas) addNoise(at int, z []float32, mean, sigma float64) {
@@ -244,10 +219,7 @@ func (c *floatCanvas) drop(channel int, fill float64) {
 
 // floats is m with samples of 8 bits as floats, in the memory of dst.
 func floats(dst *images.Image, m *images.Image) *images.Image {
-	*dst = images.Image{Channels: m.Channels, Height: m.Height, Width: m.Width, Float: grow(dst.Float, len(m.Pix))}
-	for i, v := range m.Pix {
-		dst.Float[i] = float32(v) / 255
-	}
+	*dst = images.Image{Channels: m.Channels, Height: m.Height, Width: m.Width, Float: images.AppendFloats(dst.Float[:0], m.Pix)}
 	return dst
 }
 

@@ -246,36 +246,14 @@ func (plain) hue(rs, gs, bs []uint8, turn float32) {
 		default:
 			h = 4 + float32(float32(int(r)-int(g))*over)
 		}
-		h += turn
-		if h < 0 {
-			h += 6
-		}
-		if h >= 6 {
-			h -= 6
-		}
-		sector := int32(h)
-		f := h - float32(sector)
+		sector, f := turned(h, turn)
 		var third uint8
 		if sector&1 == 0 {
 			third = truncate((float32(least) + float32(chroma*f)) * stretch)
 		} else {
 			third = truncate((float32(most) - float32(chroma*f)) * stretch)
 		}
-		switch sector {
-		case 0:
-			r, g, b = most, third, least
-		case 1:
-			r, g, b = third, most, least
-		case 2:
-			r, g, b = least, most, third
-		case 3:
-			r, g, b = least, third, most
-		case 4:
-			r, g, b = third, least, most
-		default:
-			r, g, b = most, least, third
-		}
-		rs[i], gs[i], bs[i] = r, g, b
+		rs[i], gs[i], bs[i] = pixel(sector, most, third, least)
 	}
 }
 

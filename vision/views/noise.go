@@ -40,6 +40,18 @@ func normals(dst []float32, seed uint64, from uint32) {
 	}
 }
 
+// chunk is memory for some of the numbers.
+type chunk [1024]float32
+
+// each gives the numbers of n samples to add, a chunk at a time, with the sample that it begins at.
+func (c *chunk) each(k kernels, n int, seed uint64, add func(at int, z []float32)) {
+	for at := 0; at < n; at += len(c) {
+		z := c[:min(len(c), n-at)]
+		k.normals(z, seed, uint32(at))
+		add(at, z)
+	}
+}
+
 // mixed is a hash of 32 bits, in which each bit of x changes about half of the others.
 func mixed(x uint32) uint32 {
 	x ^= x >> 16

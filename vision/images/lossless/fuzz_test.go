@@ -1,32 +1,25 @@
 package lossless
 
 import (
-	"archive/zip"
 	"bytes"
-	"io/fs"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gojepa/gojepa/vision/images/raster/rastertest"
 )
 
 // fuzz starts from the streams in DICOM files whose names begin so.
 func fuzz(f *testing.F, prefix string, decode func([]byte, Size) (*Picture, error)) {
-	z, err := zip.OpenReader("../testdata/formats_small.zip")
-	require.NoError(f, err)
-	defer z.Close()
 	n := 0
-	for _, file := range z.File {
-		if strings.HasPrefix(file.Name, "dicom/"+prefix) {
-			data, err := fs.ReadFile(z, file.Name)
-			require.NoError(f, err)
-			from, to := bytes.Index(data, []byte("\xff\xd8\xff")), bytes.LastIndex(data, []byte("\xff\xd9"))
-			require.True(f, 0 < from && from < to, file.Name)
-			for _, s := range []Size{{30, 17, 1}, {30, 17, 3}, {8, 6, 1}, {8, 6, 3}, {36, 24, 1}} {
-				if _, err := decode(data[from:to+2], s); err == nil {
-					f.Add(data[from:to+2], uint8(s.Width), uint8(s.Height), uint8(s.Components))
-					n++
-				}
+	for _, file := range rastertest.Files(f, "dicom/"+prefix) {
+		from, to := bytes.Index(file.Data, []byte("\xff\xd8\xff")), bytes.LastIndex(file.Data, []byte("\xff\xd9"))
+		require.True(f, 0 < from && from < to, file.Name)
+		stream := file.Data[from : to+2]
+		for _, s := range []Size{{30, 17, 1}, {30, 17, 3}, {8, 6, 1}, {8, 6, 3}, {36, 24, 1}} {
+			if _, err := decode(stream, s); err == nil {
+				f.Add(stream, uint8(s.Width), uint8(s.Height), uint8(s.Components))
+				n++
 			}
 		}
 	}
