@@ -80,9 +80,34 @@ func decayed(rate float64, i, n int) float64 {
 // forward maps tokens x [N, T, width] to tokens; r are the angles of the patches among them, nil if there are none.
 func (b *vitBlock) forward(s *torch.Scope, x torch.Tensor, r *rotary, p nn.Pass) torch.Tensor {
 	return s.Child(func(s *torch.Scope) torch.Tensor {
-		x := x.Add(b.dropPath1.Forward(s, scaled(b.attention(s, b.norm1.Forward(s, x), r), b.scale1), p))
+		fuse := s.CanFuse(x)
+		if fuse && b.attentionFuses(r, x.Size(1)) {
+			x = branchOf(s, x, b.norm1, b.attn.linear, b.attn.proj, b.dropPath1, p).Attention(s, b.attn.heads)
+		} else {
+			x = x.Add(b.dropPath1.Forward(s, scaled(b.attention(s, b.norm1.Forward(s, x), r), b.scale1), p))
+		}
+		if fuse && b.mlp.plain && !b.scale2.Defined() {
+			return branchOf(s, x, b.norm2, b.mlp.fc1, b.mlp.fc2, b.dropPath2, p).MLP(s)
+		}
 		return x.Add(b.dropPath2.Forward(s, scaled(b.mlp.forward(s, b.norm2.Forward(s, x)), b.scale2), p))
 	})
+}
+
+// branchOf is a residual branch for torch's fused operations.
+func branchOf(s *torch.Scope, x torch.Tensor, norm *nn.LayerNorm, l1, l2 *nn.Linear, d nn.DropPath, p nn.Pass) torch.Branch {
+	return torch.Branch{
+		X: x, NormWeight: norm.Weight, NormBias: norm.Bias, Eps: norm.Eps,
+		Weight1: l1.Weight, Bias1: l1.Bias, Weight2: l2.Weight, Bias2: l2.Bias, Keep: d.Keep(s, x.Size(0), p),
+	}
+}
+
+// fusedTokens bounds the sequences whose attention is done by torch.Branch, in which the T×T weights of a sample's heads
+// should fit a core's cache.
+const fusedTokens = 256
+
+// attentionFuses reports whether the block's attention is what torch.Branch does.
+func (b *vitBlock) attentionFuses(r *rotary, tokens int64) bool {
+	return r == nil && b.attn.qNorm == nil && b.attn.linear.Bias.Defined() && !b.scale1.Defined() && tokens <= fusedTokens
 }
 
 // scaled multiplies the last dimension of x by a scale for each feature, if there is one.
@@ -151,6 +176,7 @@ type vitMLP struct {
 	fc1, fc2 *nn.Linear
 	gate     *nn.Linear // nil: none, or within fc1
 	packed   bool       // the first half of fc1's values are the gate's
+	plain    bool       // no gate, and the exact GELU
 	act      activation
 }
 
@@ -174,6 +200,7 @@ func (v vit) mlp(s *torch.Scope, p torch.Path, i int) vitMLP {
 		m.fc1 = nn.NewLinear(s, p.Sub("fc1"), v.width, 2*in, nn.Options{Weight: halves(vitLinear.Weight, nn.Normal(1e-6)),
 			Bias: halves(nn.Zeros, nn.Ones)})
 	default:
+		m.plain = v.gelu == nil
 		m.fc1 = nn.NewLinear(s, p.Sub("fc1"), v.width, hidden, vitLinear)
 	}
 	m.fc2 = nn.NewLinear(s, p.Sub("fc2"), in, v.width, v.outLinear(i))

@@ -24,8 +24,16 @@ func (d DropPath) Forward(s *torch.Scope, x torch.Tensor, p Pass) torch.Tensor {
 			shape[i] = 1
 		}
 		shape[0] = x.Size(0)
-		return x.Mul(s.FromFloat32(d.mask(int(shape[0]), p), shape...).To(x.DType()))
+		return x.Mul(d.Keep(s, shape[0], p).Reshape(shape...).To(x.DType()))
 	})
+}
+
+// Keep returns the factors [n] of the rows that Forward would have, in float32; the zero Tensor if all are 1.
+func (d DropPath) Keep(s *torch.Scope, n int64, p Pass) torch.Tensor {
+	if d.Rate == 0 || !p.Train {
+		return torch.Tensor{}
+	}
+	return s.FromFloat32(d.mask(int(n), p), n)
 }
 
 func (d DropPath) mask(n int, p Pass) []float32 {

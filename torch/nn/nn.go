@@ -99,23 +99,23 @@ func (l *Conv2d) Forward(_ *torch.Scope, x torch.Tensor) torch.Tensor {
 // LayerNorm normalises the last dimension.
 type LayerNorm struct {
 	Weight, Bias torch.Tensor // [dim]
-	eps          float64
+	Eps          float64      // added to the variance
 }
 
 // NewLayerNorm makes weight and bias [dim], ones and zeros.
 func NewLayerNorm(s *torch.Scope, p torch.Path, dim int64, eps float64) *LayerNorm {
-	return &LayerNorm{Weight: p.Param(s, "weight", Ones, dim), Bias: p.Param(s, "bias", Zeros, dim), eps: eps}
+	return &LayerNorm{Weight: p.Param(s, "weight", Ones, dim), Bias: p.Param(s, "bias", Zeros, dim), Eps: eps}
 }
 
 // NewZeroLayerNorm is [NewLayerNorm] with a weight of zeros, for the last normalisation of a residual branch, which then
 // starts at nothing.
 func NewZeroLayerNorm(s *torch.Scope, p torch.Path, dim int64, eps float64) *LayerNorm {
-	return &LayerNorm{Weight: p.Param(s, "weight", Zeros, dim), Bias: p.Param(s, "bias", Zeros, dim), eps: eps}
+	return &LayerNorm{Weight: p.Param(s, "weight", Zeros, dim), Bias: p.Param(s, "bias", Zeros, dim), Eps: eps}
 }
 
 // Forward returns x [..., dim] with mean 0 and variance 1 in each row, times weight plus bias.
 func (l *LayerNorm) Forward(_ *torch.Scope, x torch.Tensor) torch.Tensor {
-	return x.LayerNorm(l.Weight, l.Bias, l.eps)
+	return x.LayerNorm(l.Weight, l.Bias, l.Eps)
 }
 
 // BatchNorm normalises each channel: PyTorch's BatchNorm1d and BatchNorm2d, which differ in what they accept only.

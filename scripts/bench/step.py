@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""The whole training step beside PyTorch: images per second and memory, as a Markdown table.
+
+The step is LeJEPA's on 64 images: 2 views of 64 px and 4 of 32 px, encoder, projector 2048-2048-16, prediction loss,
+SIGReg on 1024 slices, backward, AdamW. The opponents are torch==2.11.0 with timm==1.0.31, as people write it and as an
+expert tunes it: attention by plain matrix products where sequences are short, channels last, AdamW fused. All are measured
+in turn, several times over, in this one run and on as many threads; the least time of each counts, since whatever else the
+machine does only ever adds to it. Memory is the most that a process had, libraries included.
+
+    make bench-step
+    make bench-step BENCH_FLAGS="--rounds 5 --models resnet18 --precisions fp32"
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# As in train's BenchmarkStep: name in timm, options, and what the table says.
+MODELS = {
+    "vit_tiny_8": ("vit_tiny_patch16_224", {"patch_size": 8}, "ViT-Ti/8"),
+    "vit_128_6": ("vit_tiny_patch16_224", {"patch_size": 8, "embed_dim": 128, "depth": 6, "num_heads": 2}, "ViT, 128 wide, 6 deep, patches of 8"),
+    "resnet18": ("resnet18", {}, "ResNet-18"),
+}
+IMAGES, LAMBDA, SLICES = 64, 0.02, 1024
+
+
+def sigreg(torch, z):
+    """LeJEPA's SIGReg of projections [V, N, K], with directions drawn anew."""
+    a = torch.nn.functional.normalize(torch.randn(z.shape[2], SLICES), dim=0)
+    t = torch.linspace(0, 3, 17)
+    phi = torch.exp(-t.square() / 2)
+    weight = torch.full((17,), 2 * 3 / 16)
+    weight[[0, -1]] /= 2
+    angle = (z @ a).unsqueeze(-1) * t
+    err = (angle.cos().mean(1) - phi).square() + angle.sin().mean(1).square()
+    return (err @ (weight * phi)).mean() * z.shape[1]
+
+
+def worker(kind, name, precision, threads):
+    """Does as many steps as each line of standard input says, and answers with the least milliseconds."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    import timm
+    import torch
+    import torchvision
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    timm_name, options, _ = MODELS[name]
+    tuned = kind == "tuned"
+    if "vit" in name:
+        timm.layers.set_fused_attn(not tuned)
+        options = options | {"img_size": 64, "dynamic_img_size": True}
+    encoder = timm.create_model(timm_name, num_classes=0, drop_path_rate=0.0, **options)
+    if tuned and "vit" not in name:
+        encoder = encoder.to(memory_format=torch.channels_last)
+    if kind == "compiled":
+        encoder = torch.compile(encoder)
+    projector = torchvision.ops.MLP(encoder.num_features, [2048, 2048, 16], norm_layer=torch.nn.BatchNorm1d)
+    model = torch.nn.ModuleList([encoder, projector]).train()
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": decay, "weight_decay": 5e-2}, {"params": rest, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=5e-4, fused=True if tuned else None)
+    mean, std = torch.full((3, 1, 1), 0.45), torch.full((3, 1, 1), 0.23)
+    pixels = [torch.randint(0, 256, (v * IMAGES, 3, size, size), dtype=torch.uint8) for v, size in ((2, 64), (4, 32))]
+
+    def step():
+        views = [(p.float() / 255 - mean) / std for p in pixels]
+        if tuned:
+            views = [v.contiguous(memory_format=torch.channels_last) for v in views]
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+            z = projector(torch.cat([encoder(v) for v in views]))
+        z = z.float().unflatten(0, (6, IMAGES))
+        prediction = (z[:2].mean(0) - z).square().mean()
+        loss = (1 - LAMBDA) * prediction + LAMBDA * sigreg(torch, z)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss.item()
+
+    step()
+    for line in sys.stdin:
+        least = float("inf")
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            step()
+            least = min(least, time.perf_counter() - start)
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text()).group(1)) / 1024
+        print(json.dumps({"ms": 1000 * least, "MB": peak}), flush=True)
+
+
+class Python:
+    """A worker process."""
+
+    def __init__(self, kind, name, precision, threads):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--worker", kind, "--models", name, "--precisions", precision, "--threads", str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.measure(1)  # once it is ready, it waits
+
+    def measure(self, steps):
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"step.py: a worker stopped: exit status {self.process.wait()}")
+        answer = json.loads(line)
+        return answer["ms"], answer["MB"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Go:
+    """The benchmark of package train, a process for each measurement."""
+
+    def __init__(self, binary, name, precision, threads):
+        self.command = [binary, "-test.run", "^$", "-test.bench", f"^BenchmarkStep$/^{name}$/^{precision}$"]
+        self.environment = os.environ | {"STEP_THREADS": str(threads)}
+
+    def measure(self, steps):
+        out = subprocess.run([*self.command, "-test.benchtime", f"{steps}x"], cwd=ROOT / "train", env=self.environment,
+                             capture_output=True, text=True, check=True).stdout
+        found = {unit: float(value) for value, unit in re.findall(r"([\d.e+]+) (ms|MB-peak)(?!\S)", out)}
+        if len(found) != 2:
+            sys.exit(f"step.py: {self.command} did not print time and memory:\n{out}")
+        return found["ms"], found["MB-peak"]
+
+    def close(self):
+        pass
+
+
+def contest(rivals, rounds, steps):
+    """The least milliseconds of each rival, and the most megabytes."""
+    least, most = [float("inf")] * len(rivals), [0.0] * len(rivals)
+    for _ in range(rounds):
+        for i, rival in enumerate(rivals):
+            ms, mb = rival.measure(steps)
+            least[i], most[i] = min(least[i], ms), max(most[i], mb)
+    for rival in rivals:
+        rival.close()
+    return least, most
+
+
+def main(args):
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(pathlib.Path(tempfile.gettempdir()) / "gojepa-inductor"))
+    kinds = {"written": "PyTorch as written", "tuned": "PyTorch tuned"} | ({"compiled": "PyTorch compiled"} if args.compiled else {})
+    with tempfile.TemporaryDirectory() as folder:
+        binary = str(pathlib.Path(folder) / "train.test")
+        subprocess.run(["go", "test", "-c", "-o", binary, "./train"], cwd=ROOT, check=True)
+        print(f"{args.threads} threads; the least of {args.rounds} rounds of {args.steps} steps\n")
+        print("| step of 64 images, 2 × 64 + 4 × 32 px | gojepa | " + " | ".join(kinds.values()) + " |")
+        print("| --- |" + " --- |" * (len(kinds) + 1))
+        for name in args.models.split(","):
+            for precision in args.precisions.split(","):
+                rivals = [Go(binary, name, precision, args.threads), *(Python(k, name, precision, args.threads) for k in kinds)]
+                ms, mb = contest(rivals, args.rounds, args.steps)
+                cells = [f"{1000 * IMAGES / ms[0]:.1f} images/s, {mb[0]:.0f} MB"]
+                cells += [f"{1000 * IMAGES / t:.1f} ({t / ms[0]:.2f} ×), {m:.0f} MB" for t, m in zip(ms[1:], mb[1:])]
+                print(f"| {MODELS[name][2]}, {precision} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--steps", type=int, default=3, help="of each measurement in a round")
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--models", default=",".join(MODELS), help="some of them, between commas")
+    p.add_argument("--precisions", default="fp32,bf16")
+    p.add_argument("--compiled", action="store_true", help="also the encoder by torch.compile")
+    p.add_argument("--worker", help=argparse.SUPPRESS)
+    o = p.parse_args()
+    if o.worker:
+        worker(o.worker, o.models, o.precisions, o.threads)
+    else:
+        main(o)
