@@ -189,6 +189,13 @@ func (s subset) Classes() []string {
 	return nil
 }
 
+// pick returns the first n of some indices, in rising order.
+func pick(indices []int, n int) []int {
+	chosen := indices[:min(n, len(indices))]
+	slices.Sort(chosen)
+	return chosen
+}
+
 // evaluation is the labelled images that a probe is trained and tested on: the training and the test set, or four fifths
 // and one fifth of the labelled training images. It is false if there are no labels to evaluate by.
 func (d data) evaluation(seed uint64) (train, test images.Source, ok bool) {
