@@ -173,7 +173,7 @@ func (r *run) facts() []report.FactGroup {
 	if !r.online.began.IsZero() && r.trained > 0 {
 		training = append(training,
 			report.Fact{Name: "waiting for data", Value: percent(share(r.waited, r.trained))},
-			report.Fact{Name: "evaluations during training", Value: percent(share(r.online.spent, r.trained+r.online.spent)) + " of the time"})
+			report.Fact{Name: "evaluations", Value: percent(share(r.online.spent, r.trained+r.online.spent)) + " of the time"})
 	}
 	return []report.FactGroup{
 		{Name: "Data", Facts: []report.Fact{
@@ -228,6 +228,9 @@ func revision() string {
 		case s.Key == "vcs.modified" && s.Value == "true":
 			dirty = ", changed"
 		}
+	}
+	if version == "(devel)" {
+		return "development"
 	}
 	return version + dirty
 }

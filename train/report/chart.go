@@ -109,7 +109,7 @@ func runCharts(c *Curves, gaussian float64) []*chart {
 func sigregCaption(last runlog.Step, gaussian float64) string {
 	text := "distance of the projections from N(0, I)"
 	if last.SIGRegSE > 0 {
-		text += fmt.Sprintf("; at the end %s, standard error %s", figures(last.SIGReg, 3), figures(last.SIGRegSE, 2))
+		text += fmt.Sprintf("; of the last step %s, standard error %s", figures(last.SIGReg, 3), figures(last.SIGRegSE, 2))
 	}
 	if gaussian > 0 {
 		text += fmt.Sprintf("; dashed: %s, what an exact Gaussian gives", figures(gaussian, 3))
