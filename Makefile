@@ -55,7 +55,7 @@ bench-weights: ## print the table of loading and saving weights beside PyTorch (
 parity: ## print the certificate of 50 training steps beside PyTorch's, and a row for every kind of block
 	@$(ENV) && go test -count 1 -run '^TestParity' -v ./train ./vision
 
-check-python: ## have PyTorch and timm read what gojepa writes (5 GB in .venv, once)
+check-python: ## have PyTorch, timm and Chromium read what gojepa writes (5 GB in .venv, once)
 	@scripts/python/setup.sh
 	@$(ENV) && for check in scripts/python/check_*.py; do echo "$$check" && .venv/bin/python "$$check" || exit 1; done
 

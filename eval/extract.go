@@ -50,19 +50,44 @@ type Encoder interface {
 // (x - Mean) / Std, x being in [0, 1]. Labels are the source's where it has classes, -1 for an image without one. The
 // encoder is on th.
 func Extract(ctx context.Context, th *torch.Thread, encoder Encoder, src images.Source, o ExtractOptions) (Extracted, error) {
+	if err := o.normalise(); err != nil {
+		return Extracted{}, err
+	}
+	c := newCollector(src, int(encoder.Dim()))
+	embed := o.embedder(ctx, th, encoder)
+	err := o.each(ctx, src, c.broken, func(b *views.Batch) error {
+		x, err := embed(&b.Groups[0], b.Rows())
+		if err != nil {
+			return err
+		}
+		c.add(b.Samples, b.Labels, x)
+		return nil
+	})
+	if err != nil {
+		return Extracted{}, fmt.Errorf("eval: features: %w", err)
+	}
+	return c.finish()
+}
+
+// normalise fills in mean and standard deviation, and checks them.
+func (o *ExtractOptions) normalise() error {
 	if len(o.Mean) == 0 && len(o.Std) == 0 {
 		o.Mean, o.Std = vision.DefaultMeanStd(o.Channels)
 	}
 	if len(o.Mean) != o.Channels || len(o.Std) != o.Channels {
-		return Extracted{}, fmt.Errorf("eval: mean of %d and standard deviation of %d channels: expected %d, as the images have",
+		return fmt.Errorf("eval: mean of %d and standard deviation of %d channels: expected %d, as the images have",
 			len(o.Mean), len(o.Std), o.Channels)
 	}
+	return nil
+}
+
+// embedder returns what makes the features of a batch of images.
+func (o ExtractOptions) embedder(ctx context.Context, th *torch.Thread, encoder Encoder) func(g *views.Group, rows int) ([]float32, error) {
 	dtype := torch.Float32
 	if o.BF16 {
 		dtype = torch.BFloat16
 	}
-	c := newCollector(src, int(encoder.Dim()))
-	err := o.each(ctx, src, c, func(g *views.Group, rows int) (y []float32, err error) {
+	return func(g *views.Group, rows int) (y []float32, err error) {
 		err = th.Do(ctx, func(s *torch.Scope) {
 			s.NoGrad(func() {
 				x := vision.Normalise(s, g, rows, o.Mean, o.Std).Select(0, 0)
@@ -70,11 +95,7 @@ func Extract(ctx context.Context, th *torch.Thread, encoder Encoder, src images.
 			})
 		})
 		return y, err
-	})
-	if err != nil {
-		return Extracted{}, fmt.Errorf("eval: features: %w", err)
 	}
-	return c.finish()
 }
 
 // Pixels are what to compare an encoder with: the samples of the images themselves, prepared as for one of that size and
@@ -84,9 +105,11 @@ func Pixels(ctx context.Context, src images.Source, size int, k views.Kind) (Ext
 	o.Size, o.Channels, o.Deep, o.MaxBroken = size, k.Channels, k.Deep, 1
 	c := newCollector(src, k.Channels*size*size)
 	var x []float32
-	err := o.each(ctx, src, c, func(g *views.Group, _ int) ([]float32, error) {
+	err := o.each(ctx, src, c.broken, func(b *views.Batch) error {
+		g := b.Groups[0]
 		x = images.AppendFloats(append(x[:0], g.Float...), g.Pix)
-		return x, nil
+		c.add(b.Samples, b.Labels, x)
+		return nil
 	})
 	if err != nil {
 		return Extracted{}, fmt.Errorf("eval: pixels: %w", err)
@@ -94,16 +117,15 @@ func Pixels(ctx context.Context, src images.Source, size int, k views.Kind) (Ext
 	return c.finish()
 }
 
-// each prepares the images of a source, in batches and in order, and collects what f makes of each batch.
-func (o ExtractOptions) each(ctx context.Context, src images.Source, c *collector,
-	f func(g *views.Group, rows int) ([]float32, error)) error {
+// each prepares the images of a source, in batches and in order, and hands each batch to f, who may not keep it.
+func (o ExtractOptions) each(ctx context.Context, src images.Source, broken func(views.Broken), f func(*views.Batch) error) error {
 	t, err := views.NewCenterCrop(o.Size, o.Size, views.Kind{Channels: o.Channels, Deep: o.Deep}, views.Bilinear)
 	if err != nil {
 		return err
 	}
 	loader := views.DefaultLoaderConfig()
 	loader.InOrder, loader.BatchSize, loader.Workers, loader.MaxBroken = true, o.BatchSize, o.Workers, o.MaxBroken
-	loader.OnBroken = c.broken
+	loader.OnBroken = broken
 	l, err := views.NewLoader(ctx, src, t, loader)
 	if err != nil {
 		return err
@@ -117,11 +139,9 @@ func (o ExtractOptions) each(ctx context.Context, src images.Source, c *collecto
 		if err != nil {
 			return err
 		}
-		x, err := f(&b.Groups[0], b.Rows())
-		if err != nil {
+		if err := f(b); err != nil {
 			return err
 		}
-		c.add(b, x)
 	}
 }
 
@@ -143,11 +163,11 @@ func newCollector(src images.Source, dim int) *collector {
 
 func (c *collector) broken(b views.Broken) { c.Broken = append(c.Broken, b) }
 
-func (c *collector) add(b *views.Batch, x []float32) {
+func (c *collector) add(samples, labels []int, x []float32) {
 	c.X = append(c.X, x...)
-	c.Samples = append(c.Samples, b.Samples...)
+	c.Samples = append(c.Samples, samples...)
 	if c.labelled {
-		c.Labels = append(c.Labels, b.Labels...)
+		c.Labels = append(c.Labels, labels...)
 	}
 }
 

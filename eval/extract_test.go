@@ -91,6 +91,17 @@ func TestExtract(t *testing.T) {
 	assert.Equal(t, 6, l.N)
 	assert.Equal(t, f.Row(3), l.Row(2))
 
+	kept, err := eval.Prepare(ctx, src, o)
+	require.NoError(t, err)
+	for range 2 {
+		again, err := kept.Extract(ctx, torchtest.Thread(t), enc)
+		require.NoError(t, err)
+		assert.Equal(t, f, again, "of images that are kept")
+	}
+	assert.Equal(t, uint8(60), kept.Image(5).Pix[0])
+	assert.Len(t, kept.Image(8).Pix, int(o.PreparedBytes(1)))
+	assert.Nil(t, kept.Image(9))
+
 	o.BF16 = true
 	_, err = eval.Extract(ctx, torchtest.Thread(t), enc, src, o)
 	require.NoError(t, err)

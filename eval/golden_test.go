@@ -34,6 +34,10 @@ type golden struct {
 		LogProbability []float64 `json:"log_probability"`
 		scores
 	}
+	Rank []struct {
+		Samples               int
+		RankMe, Participation float64
+	}
 	AdamW []struct {
 		Steps           int
 		LR, Decay, Loss float64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/gojepa/gojepa/internal/rng"
 	"github.com/gojepa/gojepa/train/config"
@@ -187,6 +188,13 @@ func (s subset) Classes() []string {
 		return l.Classes()
 	}
 	return nil
+}
+
+// pick returns the first n of some indices, in rising order.
+func pick(indices []int, n int) []int {
+	chosen := indices[:min(n, len(indices))]
+	slices.Sort(chosen)
+	return chosen
 }
 
 // evaluation is the labelled images that a probe is trained and tested on: the training and the test set, or four fifths

@@ -10,16 +10,12 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/internal/atomicfile"
-	"github.com/gojepa/gojepa/internal/rng"
 	"github.com/gojepa/gojepa/lejepa"
 	"github.com/gojepa/gojepa/torch"
-	"github.com/gojepa/gojepa/train/progress"
 	"github.com/gojepa/gojepa/train/report"
-	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
 )
@@ -29,6 +25,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err := r.saveEncoder(ctx); err != nil {
 		return nil, r.stop(ctx, err)
 	}
+	r.board.Phase("evaluating", r.steps)
 	values, err := r.evaluate(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -40,20 +37,13 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err := errors.Join(r.writeBroken(), r.log.Sync()); err != nil {
 		return nil, err
 	}
-	log, err := runlog.Read(filepath.Join(r.cfg.Out, metricsFile))
-	if err != nil {
-		return nil, err
-	}
-	var last lejepa.Metrics
-	if n := len(log.Steps); n > 0 {
-		s := log.Steps[n-1]
-		last = lejepa.Metrics{Loss: s.Loss, Prediction: s.Prediction, SIGReg: s.SIGReg, SIGRegSE: s.SIGRegSE}
-	}
-	if err := r.report(ctx, log, values); err != nil {
+	last := r.board.Curves().Last()
+	if err := r.report(ctx, values); err != nil {
 		return nil, r.stop(ctx, err)
 	}
 	return &Result{
-		Out: r.cfg.Out, Steps: r.at.Step, Last: last, Elapsed: r.at.Elapsed, Values: values, Broken: r.at.Broken, Config: r.cfg,
+		Out: r.cfg.Out, Steps: r.at.Step, Last: lejepa.Metrics{Loss: last.Loss, Prediction: last.Prediction, SIGReg: last.SIGReg, SIGRegSE: last.SIGRegSE},
+		Elapsed: r.at.Elapsed, Values: values, Broken: r.at.Broken, Config: r.cfg,
 	}, nil
 }
 
@@ -96,61 +86,70 @@ type evaluated interface {
 	Train(*torch.Scope)
 }
 
-// features are those of a source's images, seen whole, with the given weights in the model.
-func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.Encoder, weights evaluated) (_ eval.Extracted, err error) {
+// extraction says how features are made.
+func (r *run) extraction() eval.ExtractOptions {
 	o := eval.DefaultExtract()
 	o.Size, o.Channels, o.Mean, o.Std = r.cfg.Encoder.ImageSize.Or(0), r.data.channels, r.mean, r.std
 	o.BF16, o.Deep = r.bf16, r.data.deep
 	o.Workers = r.cfg.Workers.Or(o.Workers)
 	o.MaxBroken = 1 // training has judged them
-	if err := r.th.Do(ctx, weights.Eval); err != nil {
-		return eval.Extracted{}, err
-	}
-	// Not ctx: training may go on when it has ended, if only to save.
-	defer func() { err = errors.Join(err, r.th.Do(context.WithoutCancel(ctx), weights.Train)) }()
-	f, err := eval.Extract(ctx, r.th, encoder, src, o)
-	if err != nil {
-		return f, fmt.Errorf("features of %s: %w", r.data.name, err)
-	}
+	return o
+}
+
+// features are those of a source's images, seen whole, with the given weights in the model.
+func (r *run) features(ctx context.Context, src images.Source, encoder lejepa.Encoder, weights evaluated) (f eval.Extracted, err error) {
+	err = r.with(ctx, weights, func() error {
+		if f, err = eval.Extract(ctx, r.th, encoder, src, r.extraction()); err != nil {
+			return fmt.Errorf("features of %s: %w", r.data.name, err)
+		}
+		return nil
+	})
 	for _, b := range f.Broken {
 		r.leftOut(b)
 	}
-	return f, nil
+	return f, err
 }
 
-// evaluate measures k-NN and the linear probe on frozen features, and those of the averaged weights after "ema_". Without labels it returns nil.
+// evaluate measures at the end what is measured during training, and k-NN and the linear probe on the frozen features of all
+// images; those of the averaged weights after "ema_". With an error it returns what was measured all the same.
 func (r *run) evaluate(ctx context.Context) (map[string]float64, error) {
-	train, test, ok := r.data.evaluation(r.cfg.Seed)
-	if !ok {
-		return nil, nil
+	values, err := r.measureOnline(ctx)
+	if values == nil {
+		values = map[string]float64{}
 	}
-	values, err := r.measure(ctx, train, test, "", func(src images.Source) (eval.Extracted, error) {
-		return r.features(ctx, src, r.model.Encoder, r.optimiser)
-	})
-	if err != nil {
+	if ctx.Err() == nil {
+		err = errors.Join(err, r.whole(ctx, values))
+	}
+	if ctx.Err() != nil || len(values) == 0 {
 		return nil, err
 	}
-	if r.average != nil {
-		more, err := r.measure(ctx, train, test, "ema_", func(src images.Source) (eval.Extracted, error) {
-			return r.features(ctx, src, r.model.Encoder, r.average)
+	return values, errors.Join(err, r.record(values))
+}
+
+// whole adds the figures that need labels.
+func (r *run) whole(ctx context.Context, values map[string]float64) error {
+	train, test, ok := r.data.evaluation(r.cfg.Seed)
+	if !ok {
+		return nil
+	}
+	for prefix, w := range r.averages() {
+		more, err := r.measure(ctx, train, test, prefix, probeSteps, func(src images.Source) (eval.Extracted, error) {
+			return r.features(ctx, src, r.model.Encoder, w)
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		maps.Copy(values, more)
 	}
-	if r.options.baselines && r.at.Step >= r.steps {
-		if err := r.baselines(ctx, train, test, values); err != nil {
-			return nil, err
-		}
+	if r.options.baselines {
+		return r.baselines(ctx, train, test, values)
 	}
-	r.evaluated = time.Now()
-	return values, r.log.Eval(runlog.Eval{Step: r.at.Step, Epoch: r.epoch(), Values: values})
+	return nil
 }
 
 // baselines adds what raw pixels and the encoder before training come to.
 func (r *run) baselines(ctx context.Context, train, test images.Source, values map[string]float64) error {
-	more, err := r.measure(ctx, train, test, "pixels_", func(src images.Source) (eval.Extracted, error) {
+	more, err := r.measure(ctx, train, test, "pixels_", probeSteps, func(src images.Source) (eval.Extracted, error) {
 		return eval.Pixels(ctx, src, r.cfg.Encoder.ImageSize.Or(0), r.data.kind())
 	})
 	if err != nil {
@@ -163,7 +162,7 @@ func (r *run) baselines(ctx context.Context, train, test images.Source, values m
 		return err
 	}
 	defer untrained.Params().Close()
-	same, err := r.measure(ctx, train, test, "untrained_", func(src images.Source) (eval.Extracted, error) {
+	same, err := r.measure(ctx, train, test, "untrained_", probeSteps, func(src images.Source) (eval.Extracted, error) {
 		return r.features(ctx, src, untrained, r.optimiser)
 	})
 	if err != nil {
@@ -176,7 +175,7 @@ func (r *run) baselines(ctx context.Context, train, test images.Source, values m
 }
 
 // measure is k-NN and linear top-1 of some features.
-func (r *run) measure(ctx context.Context, train, test images.Source, prefix string,
+func (r *run) measure(ctx context.Context, train, test images.Source, prefix string, steps int,
 	features func(images.Source) (eval.Extracted, error)) (map[string]float64, error) {
 	a, err := features(train)
 	if err != nil {
@@ -190,17 +189,19 @@ func (r *run) measure(ctx context.Context, train, test images.Source, prefix str
 	if err != nil {
 		return nil, err
 	}
-	linear, err := eval.AdamWProbe(ctx, r.th, a.Features, b.Features, probe(a.N))
+	linear, err := eval.AdamWProbe(ctx, r.th, a.Features, b.Features, probe(a.N, steps))
 	if err != nil {
 		return nil, err
 	}
 	return map[string]float64{prefix + "knn": knn.Top1, prefix + "linear": linear.Top1}, nil
 }
 
-// probe is the paper's linear probe, trained for longer where samples are few. It takes a fraction of the time that the
+// probeSteps is how long the linear probe is trained at least.
+const probeSteps = 1000
+
+// probe is the paper's linear probe, trained for longer where samples are few. With probeSteps it takes a fraction of the time that the
 // optimum takes which cmd/evaluate finds, and comes close to it.
-func probe(samples int) eval.AdamWOptions {
-	const steps = 1000
+func probe(samples, steps int) eval.AdamWOptions {
 	o := eval.DefaultAdamW()
 	perEpoch := max(1, samples/o.BatchSize)
 	o.Epochs = max(o.Epochs, steps/perEpoch)
@@ -222,57 +223,13 @@ func (r *run) writeBroken() error {
 	})
 }
 
-// The sheet of nearest neighbours: so many queries and neighbours, among so many images.
+// The sheet of nearest neighbours: so many queries, and neighbours of each.
 const (
 	sheetQueries    = 8
 	sheetNeighbours = 8
-	sheetImages     = 4000
 )
 
-// report writes the page.
-func (r *run) report(ctx context.Context, log *runlog.Log, values map[string]float64) error {
-	config, err := r.cfg.Encode()
-	if err != nil {
-		return err
-	}
-	sheet, err := r.sheet(ctx)
-	if err != nil {
-		return err
-	}
-	page := &report.Report{
-		Title:          "LeJEPA on " + r.data.name,
-		Summary:        fmt.Sprintf("%s, %d steps on %s images in %s.", r.encoderName(), r.at.Step, thousands(r.data.train.Len()), progress.Duration(r.at.Elapsed)),
-		Neighbours:     sheet,
-		Log:            log,
-		Facts:          r.facts(log),
-		Config:         string(config),
-		GaussianSIGReg: r.expected,
-	}
-	if n := len(log.Steps); n > 0 {
-		last := log.Steps[n-1]
-		page.Figures = append(page.Figures, report.Figure{Value: fmt.Sprintf("%.4f", last.Loss), Name: "training loss",
-			Note: fmt.Sprintf("prediction %.4f, SIGReg %.2f", last.Prediction, last.SIGReg)})
-	}
-	if values != nil {
-		page.Figures = append(page.Figures,
-			report.Figure{Value: percent(values["linear"]), Name: "linear probe", Note: against(values, "linear")},
-			report.Figure{Value: percent(values["knn"]), Name: "k-NN", Note: against(values, "knn")})
-		page.Accuracy = accuracyTable(values)
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.at.Broken)) {
-		page.Skipped = append(page.Skipped, report.Skipped{Path: name, Reason: r.at.Broken[name]})
-	}
-	return report.Write(filepath.Join(r.cfg.Out, reportFile), page)
-}
-
 func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
-
-func against(values map[string]float64, what string) string {
-	if v, ok := values["pixels_"+what]; ok {
-		return fmt.Sprintf("raw pixels %s, untrained %s", percent(v), percent(values["untrained_"+what]))
-	}
-	return ""
-}
 
 // Row is the accuracy of one kind of features.
 type Row struct {
@@ -300,46 +257,11 @@ func accuracyTable(values map[string]float64) *report.Table {
 	return t
 }
 
-// facts are what the report says of the run.
-func (r *run) facts(log *runlog.Log) []report.FactGroup {
-	c := r.cfg
-	rate := 0.0
-	if n := len(log.Steps); n > 0 && log.Steps[n-1].Seconds > 0 {
-		rate = float64(n*c.Schedule.BatchSize.Or(0)) / log.Steps[n-1].Seconds
-	}
-	return []report.FactGroup{
-		{Name: "Data", Facts: []report.Fact{
-			{Name: "images", Value: thousands(r.data.train.Len())},
-			{Name: "channels", Value: fmt.Sprint(r.data.channels)},
-			{Name: "views", Value: r.describeViews()},
-		}},
-		{Name: "Model", Facts: []report.Fact{
-			{Name: "encoder", Value: r.encoderName()},
-			{Name: "parameters", Value: fmt.Sprintf("%.2f M", float64(r.model.Encoder.Params().Count())/1e6)},
-			{Name: "embedding", Value: fmt.Sprint(r.model.Encoder.Dim())},
-		}},
-		{Name: "Training", Facts: []report.Fact{
-			{Name: "steps", Value: thousands(r.at.Step)},
-			{Name: "time", Value: progress.Duration(r.at.Elapsed)},
-			{Name: "images per second", Value: fmt.Sprintf("%.0f", rate)},
-			{Name: "precision", Value: c.Precision},
-			{Name: "device", Value: r.th.Device().String()},
-			{Name: "libtorch", Value: torch.Version()},
-		}},
-	}
-}
-
-// sheet finds the nearest neighbours of a few images among some thousands.
+// sheet finds the nearest neighbours of a few images among those of the last evaluation, whose features it has.
 func (r *run) sheet(ctx context.Context) ([]report.Neighbours, error) {
-	src := r.data.train
-	if r.data.test != nil {
-		src = r.data.test
-	}
-	order := rng.New(r.cfg.Seed, rng.Sample, 1, 0).Perm(src.Len())
-	some := subset{src, order[:min(len(order), sheetImages)]}
-	base, err := r.features(ctx, some, r.model.Encoder, r.optimiser)
-	if err != nil {
-		return nil, err
+	base := r.online.features
+	if base.N == 0 {
+		return nil, nil
 	}
 	queries := min(sheetQueries, base.N)
 	first := eval.Features{X: base.X[:queries*base.D], N: queries, D: base.D}
@@ -349,7 +271,7 @@ func (r *run) sheet(ctx context.Context) ([]report.Neighbours, error) {
 	}
 	var sheet []report.Neighbours
 	for q, near := range found {
-		query, err := r.picture(ctx, some, base.Samples[q], 1)
+		query, err := r.picture(ctx, q, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -358,7 +280,7 @@ func (r *run) sheet(ctx context.Context) ([]report.Neighbours, error) {
 			if n.Index == q || len(row.Nearest) == sheetNeighbours {
 				continue // itself
 			}
-			p, err := r.picture(ctx, some, base.Samples[n.Index], float64(n.Similarity))
+			p, err := r.picture(ctx, n.Index, float64(n.Similarity))
 			if err != nil {
 				return nil, err
 			}
@@ -369,10 +291,17 @@ func (r *run) sheet(ctx context.Context) ([]report.Neighbours, error) {
 	return sheet, nil
 }
 
-func (r *run) picture(ctx context.Context, src subset, i int, similarity float64) (report.Picture, error) {
-	m, err := src.Image(ctx, i)
-	if err != nil {
-		return report.Picture{}, err
+// picture is an image of the last evaluation.
+func (r *run) picture(ctx context.Context, row int, similarity float64) (report.Picture, error) {
+	src, i := r.online.test, r.online.features.Samples[row]
+	var m *images.Image
+	if src.kept != nil {
+		m = src.kept.Image(row)
+	} else {
+		var err error
+		if m, err = src.Image(ctx, i); err != nil {
+			return report.Picture{}, err
+		}
 	}
 	p := report.Picture{Image: shown(m), Name: src.Name(i), Similarity: similarity}
 	if l, ok := src.Label(i); ok {

@@ -8,13 +8,13 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"slices"
 
 	"golang.org/x/image/draw"
 
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/train/config"
-	"github.com/gojepa/gojepa/vision/images"
-	"github.com/gojepa/gojepa/vision/views"
+	"github.com/gojepa/gojepa/train/report"
 )
 
 // The sheet that Preview makes.
@@ -52,35 +52,14 @@ func Preview(ctx context.Context, cfg config.Config, path string, opts ...Option
 
 // preview draws the sheet.
 func (r *run) preview(ctx context.Context) (image.Image, error) {
-	c := views.DefaultLoaderConfig()
-	c.BatchSize, c.Seed = min(previewed, r.data.train.Len()), r.cfg.Seed
-	c.MaxBroken = 1
-	loader, err := views.NewLoader(ctx, r.data.train, r.transform, c)
+	all, err := r.viewRows(ctx, previewed)
 	if err != nil {
 		return nil, err
 	}
-	defer loader.Close()
-	b, err := loader.Next(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([][]image.Image, b.Rows())
-	for row := range rows {
-		m, err := r.data.train.Image(ctx, b.Samples[row])
-		if err != nil {
-			return nil, err
-		}
-		rows[row] = append(rows[row], thumbnail(shown(m)))
-		for g, l := range b.Groups {
-			for v := range l.Views {
-				view := &images.Image{Channels: l.Channels, Height: l.Size, Width: l.Size}
-				if l.Deep {
-					view.Float = b.FloatView(g, v, row)
-				} else {
-					view.Pix = b.View(g, v, row)
-				}
-				rows[row] = append(rows[row], thumbnail(shown(view)))
-			}
+	rows := make([][]image.Image, len(all))
+	for i, row := range all {
+		for _, p := range slices.Concat([]report.Picture{row.Image}, row.Global, row.Local) {
+			rows[i] = append(rows[i], thumbnail(p.Image))
 		}
 	}
 	if len(rows) == 0 {

@@ -27,6 +27,7 @@ type options struct {
 	transform    views.Transform
 	output       io.Writer
 	baselines    bool
+	serve        string
 }
 
 // WithSource trains on images of one's own source, in place of the configuration's folder. If it is images.Labelled, its
@@ -51,13 +52,17 @@ func WithOutput(w io.Writer) Option { return func(o *options) { o.output = w } }
 // WithBaselines also evaluates raw pixels and the encoder before training, at the end of a run with labels.
 func WithBaselines() Option { return func(o *options) { o.baselines = true } }
 
+// WithServer serves the run's report while it trains, at PORT, :PORT or HOST:PORT; port 0 is any that is free. The page follows
+// the run by itself, and is seen from this machine only unless a host is given. The address is among the messages.
+func WithServer(address string) Option { return func(o *options) { o.serve = address } }
+
 // Result is what a run came to.
 type Result struct {
 	Out     string             // the run's folder
 	Steps   int                // optimiser steps done, over all sessions
 	Last    lejepa.Metrics     // figures of the last step
 	Elapsed time.Duration      // training time over all sessions
-	Values  map[string]float64 // of the last evaluation: "knn", "linear" and the same after "ema_", of averaged weights, and with baselines after "pixels_" and "untrained_", in [0, 1]; nil without labels
+	Values  map[string]float64 // of the last evaluation, as [runlog.Eval] has them: "rankme", "sigreg" and others of some images, and with labels "knn", "linear" and the same after "ema_", of averaged weights, and with baselines after "pixels_" and "untrained_", in [0, 1]
 	Broken  map[string]string  // images that could not be read, by name, and why; over all sessions
 	Config  config.Config      // resolved
 }
@@ -111,10 +116,10 @@ func (r *run) train(ctx context.Context) (err error) {
 		return err
 	}
 	defer loader.Close()
-	images := 0
-	var spent, waited time.Duration // since the first batch, which nothing could be done before
+	images, first := 0, r.at.Step
+	r.board.Phase("training", r.steps)
 	saved := time.Now()
-	r.evaluated = saved
+	r.evaluated, r.online.began = saved, saved
 	for r.at.Step < r.steps {
 		began := time.Now()
 		batch, err := loader.Next(ctx)
@@ -130,30 +135,29 @@ func (r *run) train(ctx context.Context) (err error) {
 		r.at.Step++
 		r.at.Elapsed += took
 		if images > 0 {
-			spent, waited = spent+took, waited+wait
+			r.trained, r.waited = r.trained+took, r.waited+wait // since the first batch, which nothing could be done before
 		}
 		images += batch.Rows()
-		bar.Set(r.at.Step, images, fmt.Sprintf("loss %.4f", f.Loss), fmt.Sprintf("prediction %.4f", f.Prediction),
-			fmt.Sprintf("SIGReg %.3g (Gaussian %.3g)", f.SIGReg, r.expected), fmt.Sprintf("waiting for data %.1f %%", 100*share(waited, spent)))
-		err = r.log.Step(runlog.Step{
+		bar.Set(r.at.Step, images, append([]string{fmt.Sprintf("loss %.4f", f.Loss), fmt.Sprintf("prediction %.4f", f.Prediction),
+			fmt.Sprintf("SIGReg %.3g (Gaussian %.3g)", f.SIGReg, r.expected), fmt.Sprintf("waiting for data %.1f %%", 100*share(r.waited, r.trained))}, r.online.shown...)...)
+		record := runlog.Step{
 			Step: r.at.Step, Epoch: r.epoch(), Loss: f.Loss, Prediction: f.Prediction, SIGReg: f.SIGReg, SIGRegSE: f.SIGRegSE, SIGRegExpected: r.expected,
 			LR: f.lr, GradNorm: f.gradNorm, ImagesPerS: float64(batch.Rows()) / took.Seconds(), WaitShare: share(wait, took), Seconds: r.at.Elapsed.Seconds(),
-		})
-		if err != nil {
+		}
+		if err := r.log.Step(record); err != nil {
 			return err
 		}
+		r.board.Step(record)
 		if r.cfg.CheckpointEvery.Due(r.at.Step, loader.Steps(), time.Since(saved)) {
 			if err := r.checkpoint(); err != nil {
 				return err
 			}
 			saved = time.Now()
 		}
-		if r.at.Step < r.steps && r.cfg.EvalEvery.Due(r.at.Step, loader.Steps(), time.Since(r.evaluated)) {
-			if _, err := r.evaluate(ctx); err != nil {
-				if ctx.Err() != nil {
-					return r.stop(ctx, err)
-				}
-				r.printf("not evaluated after step %d: %v\n", r.at.Step, err)
+		r.stepTime = r.trained / time.Duration(max(1, r.at.Step-first-1))
+		if r.at.Step < r.steps && r.evaluationDue(loader.Steps()) {
+			if err := r.evaluateOnline(ctx); err != nil {
+				return r.stop(ctx, err)
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/optim"
 	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/train/live"
 	"github.com/gojepa/gojepa/train/progress"
 	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision/images"
@@ -51,14 +52,29 @@ type run struct {
 	log       *runlog.Writer
 	lock      *os.File  // of the run's folder
 	evaluated time.Time // when features were last evaluated
-	output    io.Writer
-	bar       *progress.Bar // while training
+	online    online
+	stepTime  time.Duration // of a step of this session, on average
+
+	trained, waited time.Duration // time of this session's steps but the first, and the part of it that waited for data
+	board           *live.Board
+	server          *live.Server // nil if nothing is served
+	output          io.Writer
+	bar             *progress.Bar // while training
 }
 
 // open makes everything ready: the data, the resolved configuration, the model, and the state of a run that goes on.
 func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err error) {
 	r, device, err := newRun(cfg, opts)
 	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	r.board = &live.Board{}
+	if r.server, err = listen(r.options.serve); err != nil {
 		return nil, err
 	}
 	out := cfg.Out
@@ -97,11 +113,6 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	if r.th, err = torch.Start(torch.Options{Device: device, Threads: cfg.Threads.Or(runtime.NumCPU())}); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			r.close()
-		}
-	}()
 	if err := r.build(ctx, before != nil); err != nil {
 		return nil, err
 	}
@@ -124,7 +135,7 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 		return nil, err
 	}
 	r.announce()
-	return r, nil
+	return r, r.watch(ctx)
 }
 
 // previous is the configuration of the run in a folder, nil if there is none. A folder with other things in it that has no
@@ -291,6 +302,9 @@ func (r *run) checkpoint() error {
 
 // close frees what the run holds.
 func (r *run) close() {
+	if r.server != nil {
+		r.server.Close()
+	}
 	if r.log != nil {
 		r.log.Close()
 	}

@@ -22,6 +22,7 @@ type extra struct {
 	Config    string `yaml:"config" flag:"config" arg:"FILE" help:"YAML file with any of these values; flags win over it"`
 	Demo      bool   `yaml:"demo" flag:"demo" help:"train a small ResNet on MNIST in about two minutes, and compare it with raw pixels and with itself untrained"`
 	Preview   string `yaml:"preview" flag:"preview" arg:"FILE" help:"write a picture (PNG) of some images and their views, and train nothing"`
+	Serve     string `yaml:"serve" flag:"serve" arg:"[HOST]:PORT" help:"show the report while training, at http://127.0.0.1:PORT, and keep it up to date; it is seen from this machine only, unless a HOST such as 0.0.0.0 is given. PORT 0 is any that is free"`
 	Baselines bool   `yaml:"baselines" flag:"baselines" help:"evaluate raw pixels and the untrained encoder too, where there are labels"`
 }
 
@@ -108,6 +109,9 @@ func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writ
 		return err
 	}
 	opts := []train.Option{train.WithOutput(stderr)}
+	if x.Serve != "" {
+		opts = append(opts, train.WithServer(x.Serve))
+	}
 	if x.Demo || x.Baselines {
 		opts = append(opts, train.WithBaselines())
 	}
@@ -135,11 +139,11 @@ func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writ
 
 // show writes what a run came to.
 func show(b *bytes.Buffer, res *train.Result) {
-	if res.Values != nil {
+	if rows := train.Accuracies(res.Values); len(rows) > 0 {
 		fmt.Fprintln(b)
 		w := tabwriter.NewWriter(b, 0, 0, 3, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(w, "\tlinear probe\tk-NN\t")
-		for _, row := range train.Accuracies(res.Values) {
+		for _, row := range rows {
 			fmt.Fprintf(w, "%s\t%.2f %%\t%.2f %%\t\n", row.Name, 100*row.Linear, 100*row.KNN)
 		}
 		w.Flush()

@@ -1,4 +1,4 @@
-"""Golden numbers of the evaluation: k-NN and linear probes of scikit-learn, the AdamW probe of PyTorch.
+"""Golden numbers of the evaluation: k-NN and linear probes of scikit-learn, the AdamW probe of PyTorch, ranks by NumPy's SVD.
 
 Writes eval/testdata/golden.json. Needs scikit-learn==1.9.1 beside scripts/python/requirements.txt.
 """
@@ -80,6 +80,14 @@ def adamw(train, test, steps, lr, decay):
     }
 
 
+def rank(x):
+    """RankMe as in arXiv 2210.02885, and the participation ratio of the covariance."""
+    singular = np.linalg.svd(x, compute_uv=False)
+    p = singular / singular.sum() + 1e-7
+    variance = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
+    return {"samples": len(x), "rankme": np.exp(-(p * np.log(p)).sum()), "participation": variance.sum() ** 2 / (variance**2).sum()}
+
+
 def case(name, pattern):
     n, m, d = 220, 70, 8
     train, test = features(1, n, d, pattern), features(2, m, d, pattern)
@@ -87,6 +95,7 @@ def case(name, pattern):
         "name": name, "pattern": pattern, "train": n, "test": m, "features": d,
         "knn": [knn(train, test, k, t) for k, t in [(1, 0.07), (5, 0.07), (20, 0.07), (20, 0.002), (220, 1.0)]],
         "linear": [linear(train, test, l2) for l2 in (1.0, 1e-1, 1e-2, 1e-3)],
+        "rank": [rank(train[0]), rank(test[0][:5])],
         "adamw": [adamw(train, test, 40, 1e-2, decay) for decay in (1e-6, 0.5)],
     }
 

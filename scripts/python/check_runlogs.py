@@ -32,7 +32,7 @@ def figures(lines, kind):
     found = {}
     for line in lines:
         if "eval" in line and kind == "eval":
-            for name, value in line["eval"].items():
+            for name, value in {**line["eval"], **{k: line[k] for k in ("seconds", "share")}}.items():
                 found.setdefault(name, []).append((line["step"], value))
         if "loss" in line and kind == "train":
             for name, value in line.items():

@@ -77,6 +77,7 @@ optim.name: "", expected adamw, lars, muon or schedulefree
 optim.muon_scale: "", expected rms or original
 precision: "", expected auto, fp32 or bf16
 device: "", expected auto, cpu, cuda or cuda:N
+eval_samples: 0, expected 2 or more
 out: "", expected a folder, or auto
 `), err.Error())
 }
@@ -240,6 +241,7 @@ out: "12"
 resume: false
 checkpoint_every: 2epochs
 eval_every: 500
+eval_samples: 100
 log: [tensorboard, csv]
 seed: 18446744073709551615
 `), "a.yaml"))
@@ -287,6 +289,9 @@ func TestValues(t *testing.T) {
 		{"2epochs", Every{Epochs: 2}, "2epochs"},
 		{"2 epochs", Every{Epochs: 2}, "2epochs"},
 		{"10m", Every{Time: 10 * time.Minute}, "10m"},
+		{"auto", Every{Share: 0.05}, "auto"},
+		{"5%", Every{Share: 0.05}, "auto"},
+		{"0.5 %", Every{Share: 0.005}, "0.5%"},
 		{"90s", Every{Time: 90 * time.Second}, "1m30s"},
 		{"2h", Every{Time: 2 * time.Hour}, "2h"},
 	} {
@@ -298,8 +303,8 @@ func TestValues(t *testing.T) {
 		require.NoError(t, again.UnmarshalText([]byte(e.String())))
 		assert.Equal(t, e, again)
 	}
-	for _, text := range []string{"", "often", "-5", "-5m", "0epochs", "1.5epochs", "auto"} {
-		assert.ErrorContains(t, new(Every).UnmarshalText([]byte(text)), "expected never, 500 (steps), 2epochs or a time such as 10m")
+	for _, text := range []string{"", "often", "-5", "-5m", "0epochs", "1.5epochs", "0%", "101%", "auto%"} {
+		assert.ErrorContains(t, new(Every).UnmarshalText([]byte(text)), "expected never, 500 (steps), 2epochs, a time such as 10m, or 2% of the time")
 	}
 
 	var n Auto[int]

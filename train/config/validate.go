@@ -92,6 +92,8 @@ func (c Config) Validate() error {
 	for _, f := range c.Log {
 		p.check(slices.Contains(runlog.Formats(), f), "log", strconv.Quote(f), strings.Join(runlog.Formats(), " or "))
 	}
+	p.check(c.CheckpointEvery.Share == 0, "checkpoint_every", c.CheckpointEvery, "never, 500 (steps), 2epochs or a time such as 10m")
+	p.check(c.EvalSamples >= 2, "eval_samples", c.EvalSamples, "2 or more")
 	p.check(c.Out != "", "out", `""`, "a folder, or auto")
 	return errors.Join(p...)
 }

@@ -136,9 +136,14 @@ type Every struct {
 	Steps  int
 	Epochs int
 	Time   time.Duration
+	Share  float64 // of the time, up to 1: as often as what it takes allows, which is for the caller to measure
 }
 
-// Due says whether it is time, after the given number of steps in all and the given time since it was last done.
+// autoShare is of the time that "auto" may take.
+const autoShare = 0.05
+
+// Due says whether it is time, after the given number of steps in all and the given time since it was last done. It does
+// not know of shares, for which it is false.
 func (e Every) Due(step, stepsPerEpoch int, since time.Duration) bool {
 	switch {
 	case e.Steps > 0:
@@ -151,12 +156,22 @@ func (e Every) Due(step, stepsPerEpoch int, since time.Duration) bool {
 	return false
 }
 
-// UnmarshalText reads "never", "500", "500steps", "2epochs" or a time such as "10m".
+// UnmarshalText reads "never", "500", "500steps", "2epochs", a time such as "10m", "2%" of the time, or "auto", which is 5 %.
 func (e *Every) UnmarshalText(b []byte) error {
 	text := string(b)
 	*e = Every{}
 	if text == never || text == "0" {
 		return nil
+	}
+	if text == auto {
+		e.Share = autoShare
+		return nil
+	}
+	if percent, ok := strings.CutSuffix(text, "%"); ok {
+		if x, err := fields.ParseFloat(strings.TrimSpace(percent)); err == nil && x > 0 && x <= 100 {
+			e.Share = x / 100
+			return nil
+		}
 	}
 	count, unit := text, &e.Steps
 	for _, suffix := range []string{"steps", "step"} {
@@ -175,13 +190,13 @@ func (e *Every) UnmarshalText(b []byte) error {
 		e.Time = d
 		return nil
 	}
-	return fmt.Errorf("%q is not how often: expected never, 500 (steps), 2epochs or a time such as 10m", text)
+	return fmt.Errorf("%q is not how often: expected never, 500 (steps), 2epochs, a time such as 10m, or 2%% of the time", text)
 }
 
 // MarshalText writes what UnmarshalText reads.
 func (e Every) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// String is "never", "500", "2epochs" or "10m".
+// String is "never", "500", "2epochs", "10m", "2%" or "auto".
 func (e Every) String() string {
 	switch {
 	case e.Steps > 0:
@@ -199,6 +214,10 @@ func (e Every) String() string {
 			text = strings.TrimSuffix(text, "0m")
 		}
 		return text
+	case e.Share == autoShare:
+		return auto
+	case e.Share > 0:
+		return number(100*e.Share) + "%"
 	}
 	return never
 }

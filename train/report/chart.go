@@ -1,8 +1,8 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -24,6 +24,8 @@ type chart struct {
 	Linear, Log        *plot
 	LogFirst           bool // the logarithmic scale is the one to show first
 	Legend             []string
+	Thinned            bool   // points are means over several steps
+	Data               string // for the script, as JSON
 }
 
 // plot is a chart's drawing at one scale, ready for the template.
@@ -50,63 +52,64 @@ type tick struct {
 type line struct {
 	Name       string
 	Path, Band string
-	Dots       []dot  // the points, where there are few
-	X          string // positions, for the script
-	Steps      string // values, for the script
-	Values     string
+	Dots       []dot // the points, where there are few
 }
 
 type dot struct{ X, Y float64 }
 
 // series is a named curve before it is drawn.
 type series struct {
-	name string
-	x, y []float64
+	name   string
+	points []bucket
 }
 
 // bucket is what a curve shows of neighbouring points.
 type bucket struct{ x, mean, low, high float64 }
 
 // runCharts draws the curves of a run.
-func runCharts(log *runlog.Log, gaussian float64) []*chart {
+func runCharts(c *Curves, gaussian float64) []*chart {
 	var charts []*chart
-	add := func(c *chart) {
-		if c != nil {
-			charts = append(charts, c)
-		}
-	}
 	label := "step"
-	if n := len(log.Steps); n > 0 {
-		last := log.Steps[n-1]
+	if last := c.last; last.Step > 0 {
 		label = fmt.Sprintf("step (%d are %s epochs)", last.Step, plain(math.Round(10*last.Epoch)/10))
 	}
-	curve := func(value func(runlog.Step) float64) []series {
-		s := series{}
-		for _, r := range log.Steps {
-			s.x, s.y = append(s.x, float64(r.Step)), append(s.y, value(r))
+	add := func(id, title, caption string, reference float64, all ...series) {
+		if drawn := newChart(id, title, caption, label, reference, float64(c.last.Step), all); drawn != nil {
+			charts = append(charts, drawn)
 		}
-		return []series{s}
 	}
-	add(newChart("loss", "Loss", "(1 − λ) · prediction + λ · SIGReg", label, 0,
-		curve(func(s runlog.Step) float64 { return s.Loss })))
-	add(newChart("prediction", "Prediction", "squared distance of a sample's views from their centre", label, 0,
-		curve(func(s runlog.Step) float64 { return s.Prediction })))
-	add(newChart("sigreg", "SIGReg", sigregCaption(log.Steps, gaussian), label, gaussian,
-		curve(func(s runlog.Step) float64 { return s.SIGReg })))
-	add(newChart("grad", "Gradient norm", "before clipping", label, 0,
-		curve(func(s runlog.Step) float64 { return s.GradNorm })))
-	add(newChart("lr", "Learning rate", "", label, 0,
-		curve(func(s runlog.Step) float64 { return s.LR })))
-	add(newChart("accuracy", "Accuracy during training", "of frozen features, in per cent", label, 0,
-		evalSeries(log.Evals)))
+	step := func(name string) series { return series{points: c.steps.curve(name, 1)} }
+	add("loss", "Loss", "(1 − λ) · prediction + λ · SIGReg", 0, step("loss"))
+	add("prediction", "Prediction", "squared distance of a sample’s views from their centre", 0, step("prediction"))
+	add("sigreg", "SIGReg", sigregCaption(c.last, gaussian), gaussian, step("sigreg"))
+	eval := func(name, as string, factor float64) series { return series{as, c.evals.curve(name, factor)} }
+	var accuracies []series
+	for _, f := range []struct{ name, as string }{
+		{"online_knn", "k-NN"}, {"online_linear", "linear probe"}, {"ema_online_knn", "k-NN, averaged weights"}, {"ema_online_linear", "linear probe, averaged weights"},
+	} {
+		accuracies = append(accuracies, eval(f.name, f.as, 100))
+	}
+	add("accuracy", "Accuracy during training", "of frozen features of some held-out images, in per cent", 0, accuracies...)
+	expected := c.latest.Values["sigreg_expected"]
+	caption := "SIGReg of images as they are, of weights as they are used"
+	if expected > 0 {
+		caption += fmt.Sprintf("; dashed: %s, what an exact Gaussian gives", figures(expected, 3))
+	}
+	add("heldout", "Gaussianity, held out", caption, expected,
+		eval("sigreg", "projections", 1), eval("sigreg_embeddings", "embeddings, standardised", 1))
+	add("rank", "Rank of the embeddings", "dimensions in which held-out embeddings spread; it falls where they collapse", 0,
+		eval("rankme", "RankMe", 1), eval("participation", "participation ratio", 1))
+	add("lr", "Learning rate", "", 0, step("lr"))
+	add("grad", "Gradient norm", "before clipping", 0, step("grad"))
+	add("rate", "Throughput", "images per second, not views", 0, step("rate"))
+	add("wait", "Waiting for data", "share of a step’s time, in per cent", 0, step("wait"))
 	return charts
 }
 
-func sigregCaption(steps []runlog.Step, gaussian float64) string {
+func sigregCaption(last runlog.Step, gaussian float64) string {
 	text := "distance of the projections from N(0, I)"
-	if n := len(steps); n > 0 && steps[n-1].SIGRegSE > 0 {
-		last := steps[n-1]
-		text += fmt.Sprintf("; at the end %s, standard error %s", figures(last.SIGReg, 3), figures(last.SIGRegSE, 2))
+	if last.SIGRegSE > 0 {
+		text += fmt.Sprintf("; of the last step %s, standard error %s", figures(last.SIGReg, 3), figures(last.SIGRegSE, 2))
 	}
 	if gaussian > 0 {
 		text += fmt.Sprintf("; dashed: %s, what an exact Gaussian gives", figures(gaussian, 3))
@@ -114,58 +117,70 @@ func sigregCaption(steps []runlog.Step, gaussian float64) string {
 	return text
 }
 
-// evalSeries gathers the accuracies by name, in per cent. A figure that was measured only once makes no curve, and one
-// that leaves [0, 1] is no accuracy.
-func evalSeries(evals []runlog.Eval) []series {
-	byName := map[string]*series{}
-	for _, e := range evals {
-		for name, v := range e.Values {
-			s := byName[name]
-			if s == nil {
-				s = &series{name: name}
-				byName[name] = s
-			}
-			s.x, s.y = append(s.x, float64(e.Step)), append(s.y, 100*v)
-		}
-	}
-	var all []series
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		s := *byName[name]
-		accuracy := !slices.ContainsFunc(s.y, func(v float64) bool { return v < 0 || v > 100 })
-		if accuracy && len(s.x) > 1 {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
-// newChart returns nil if there are fewer than two points to draw.
-func newChart(id, title, caption, xLabel string, gaussian float64, all []series) *chart {
+// newChart returns nil if no curve has two points to draw.
+func newChart(id, title, caption, xLabel string, reference, last float64, all []series) *chart {
 	c := &chart{ID: id, Title: title, Caption: caption}
-	var drawn [][]bucket
-	var names []string
-	for _, s := range all {
-		if b := buckets(s.x, s.y); len(b) > 1 {
-			drawn, names = append(drawn, b), append(names, s.name)
-		}
-	}
-	if len(drawn) == 0 {
+	all = slices.DeleteFunc(all, func(s series) bool { return len(s.points) < 2 })
+	if len(all) == 0 {
 		return nil
 	}
-	if len(drawn) > 1 {
-		c.Legend = names
+	ys := extent(all)
+	if reference > 0 {
+		ys = ys.with(reference)
 	}
-	ys := extent(drawn)
-	xs := interval{0, lastStep(all)}
-	if gaussian > 0 {
-		ys = ys.with(gaussian)
+	for _, s := range all {
+		if len(all) > 1 {
+			c.Legend = append(c.Legend, s.name)
+		}
+		last = max(last, s.points[len(s.points)-1].x)
+		for _, b := range s.points {
+			c.Thinned = c.Thinned || b.low < b.high
+		}
 	}
-	c.Linear = newPlot("linear", title, xLabel, drawn, names, xs, linearScale(ys), gaussian)
-	if ys.low > 0 && ys.high > 1.5*ys.low && id != "lr" && len(drawn) == 1 {
-		c.Log = newPlot("log", title+", logarithmic", xLabel, drawn, names, xs, logScale(ys), gaussian)
-		c.LogFirst = ys.high > 10*drawn[0][len(drawn[0])-1].mean
+	xs := interval{0, last}
+	c.Data = chartData(all, xs, reference)
+	c.Linear = newPlot("linear", title, xLabel, all, xs, linearScale(ys), reference)
+	if ys.low > 0 && ys.high > 1.5*ys.low && id != "lr" && id != "wait" && len(all) == 1 {
+		c.Log = newPlot("log", title+", logarithmic", xLabel, all, xs, logScale(ys), reference)
+		points := all[0].points
+		c.LogFirst = ys.high > 10*points[len(points)-1].mean
 	}
 	return c
+}
+
+// chartData is what the script shows and zooms: the axis, the value to expect, and of each curve its name, steps, means and,
+// where points are several steps, least and greatest values.
+func chartData(all []series, xs interval, reference float64) string {
+	type curve struct {
+		Name string    `json:"name"`
+		X    []float64 `json:"x"`
+		Mean []float64 `json:"mean"`
+		Low  []float64 `json:"low,omitempty"`
+		High []float64 `json:"high,omitempty"`
+	}
+	data := struct {
+		X         [2]float64 `json:"x"`
+		Reference float64    `json:"reference,omitempty"`
+		Curves    []curve    `json:"curves"`
+	}{[2]float64{xs.low, xs.high}, reference, nil}
+	for _, s := range all {
+		c := curve{Name: s.name}
+		thinned := false
+		for _, b := range s.points {
+			c.X, c.Mean = append(c.X, math.Round(b.x)), append(c.Mean, significant(b.mean, 5))
+			c.Low, c.High = append(c.Low, significant(b.low, 4)), append(c.High, significant(b.high, 4))
+			thinned = thinned || b.low < b.high
+		}
+		if !thinned {
+			c.Low, c.High = nil, nil
+		}
+		data.Curves = append(data.Curves, c)
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic(fmt.Sprintf("report: a chart's figures: %v", err)) // they are finite
+	}
+	return string(text)
 }
 
 // interval is a range of values.
@@ -174,54 +189,17 @@ type interval struct{ low, high float64 }
 func (i interval) with(x float64) interval { return interval{min(i.low, x), max(i.high, x)} }
 
 // extent is the range of the curves' values.
-func extent(all [][]bucket) interval {
+func extent(all []series) interval {
 	y := interval{math.Inf(1), math.Inf(-1)}
-	for _, buckets := range all {
-		for _, b := range buckets {
+	for _, s := range all {
+		for _, b := range s.points {
 			y = y.with(b.low).with(b.high)
 		}
 	}
 	return y
 }
 
-func lastStep(all []series) float64 {
-	var last float64
-	for _, s := range all {
-		for _, x := range s.x {
-			last = max(last, x)
-		}
-	}
-	return last
-}
-
-// buckets thins a curve out to what a screen can show. Values that are not finite are left out.
-func buckets(x, y []float64) []bucket {
-	const few, many = 100, 300
-	var points []bucket
-	for i := range x {
-		if !math.IsNaN(y[i]) && !math.IsInf(y[i], 0) {
-			points = append(points, bucket{x[i], y[i], y[i], y[i]})
-		}
-	}
-	n := min(max(len(points)/8, few), many)
-	if len(points) <= n {
-		return points
-	}
-	thin := make([]bucket, n)
-	for i := range thin {
-		from, to := i*len(points)/n, (i+1)*len(points)/n
-		b := bucket{low: math.Inf(1), high: math.Inf(-1)}
-		for _, p := range points[from:to] {
-			b.x += p.x / float64(to-from)
-			b.mean += p.mean / float64(to-from)
-			b.low, b.high = min(b.low, p.low), max(b.high, p.high)
-		}
-		thin[i] = b
-	}
-	return thin
-}
-
-func newPlot(class, title, xLabel string, all [][]bucket, names []string, xs interval, y scale, gaussian float64) *plot {
+func newPlot(class, title, xLabel string, all []series, xs interval, y scale, gaussian float64) *plot {
 	x := linearAxis(xs, false, 5)
 	p := &plot{
 		Class: class, Label: title + " by step", XLabel: xLabel, XLabelAt: (left + chartWidth - right) / 2,
@@ -236,8 +214,8 @@ func newPlot(class, title, xLabel string, all [][]bucket, names []string, xs int
 	for i, text := range y.labels() {
 		p.YTicks = append(p.YTicks, tick{py(y.ticks[i]), text})
 	}
-	for i, buckets := range all {
-		p.Lines = append(p.Lines, newLine(names[i], buckets, px, py))
+	for _, s := range all {
+		p.Lines = append(p.Lines, newLine(s, px, py))
 	}
 	if gaussian > 0 {
 		y := py(gaussian)
@@ -246,11 +224,11 @@ func newPlot(class, title, xLabel string, all [][]bucket, names []string, xs int
 	return p
 }
 
-func newLine(name string, buckets []bucket, px, py func(float64) float64) line {
-	l := line{Name: name}
-	var path, high, low, xs, steps, values []string
+func newLine(s series, px, py func(float64) float64) line {
+	l := line{Name: s.name}
+	var path, high, low []string
 	var thinned bool
-	for i, b := range buckets {
+	for i, b := range s.points {
 		x, y := px(b.x), py(b.mean)
 		command := "L"
 		if i == 0 {
@@ -259,10 +237,8 @@ func newLine(name string, buckets []bucket, px, py func(float64) float64) line {
 		path = append(path, fmt.Sprintf("%s%g %g", command, x, y))
 		high = append(high, fmt.Sprintf("%s%g %g", command, x, py(b.high)))
 		low = append(low, fmt.Sprintf("L%g %g", x, py(b.low)))
-		xs, steps = append(xs, fmt.Sprint(x)), append(steps, fmt.Sprintf("%.0f", b.x))
-		values = append(values, figures(b.mean, 3))
 		thinned = thinned || b.low < b.high
-		if len(buckets) <= 30 {
+		if len(s.points) <= 30 {
 			l.Dots = append(l.Dots, dot{x, y})
 		}
 	}
@@ -271,7 +247,6 @@ func newLine(name string, buckets []bucket, px, py func(float64) float64) line {
 		slices.Reverse(low)
 		l.Band = strings.Join(high, "") + strings.Join(low, "") + "Z"
 	}
-	l.X, l.Steps, l.Values = strings.Join(xs, " "), strings.Join(steps, " "), strings.Join(values, " ")
 	return l
 }
 

@@ -5,14 +5,16 @@ package report
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"image"
 	"io"
 	"math"
+	"slices"
+	texttemplate "text/template"
 
 	"github.com/gojepa/gojepa/internal/atomicfile"
-	"github.com/gojepa/gojepa/train/runlog"
 )
 
 // Report is what the page shows. Sections without content are left out.
@@ -23,10 +25,12 @@ type Report struct {
 	Figures    []Figure     // headline figures, four or so
 	Accuracy   *Table       // of frozen features on a test set
 	Neighbours []Neighbours // rows of the sheet of nearest neighbours
-	Log        *runlog.Log  // the curves
+	Views      []ViewRow    // some images and their views
+	Curves     *Curves
 	Facts      []FactGroup
 	Skipped    []Skipped // files that could not be used
 	Config     string    // the resolved configuration, as YAML
+	Live       bool      // the page is served and follows a run
 
 	// GaussianSIGReg is the value of SIGReg expected of true N(0, 1) projections, drawn beside its curve; 0 for none.
 	GaussianSIGReg float64
@@ -64,6 +68,13 @@ type Picture struct {
 	Similarity float64 // cosine of its features and the query's; not used of a query
 }
 
+// ViewRow is an image and the views that training makes of it.
+type ViewRow struct {
+	Image  Picture
+	Global []Picture
+	Local  []Picture
+}
+
 // FactGroup is a titled list of facts.
 type FactGroup struct {
 	Name  string
@@ -98,34 +109,154 @@ func Write(path string, r *Report) error {
 }
 
 // Render writes the page to w.
-func Render(w io.Writer, r *Report) error {
-	page, err := newPage(r)
-	if err != nil {
-		return fmt.Errorf("rendering report: %w", err)
+func Render(w io.Writer, r *Report) error { return execute(w, r, "page.html") }
+
+// parts are the parts of the page that may change while a run goes on, and whether they do so with each step.
+var parts = map[string]bool{
+	"head": false, "figures": true, "accuracy": false, "curves": true, "neighbours": false, "views": false, "facts": false,
+	"skipped": false, "config": false,
+}
+
+// HasPart says whether the page has a part of that name.
+func HasPart(name string) bool {
+	_, ok := parts[name]
+	return ok
+}
+
+// ChangesWithSteps says whether a part is another after each step.
+func ChangesWithSteps(name string) bool { return parts[name] }
+
+// RenderPart writes what is in one part of the page. It panics if there is no such part.
+func RenderPart(w io.Writer, r *Report, name string) error {
+	if !HasPart(name) {
+		panic(fmt.Sprintf("report: no part %q", name))
 	}
+	return execute(w, r, "part-"+name)
+}
+
+func execute(w io.Writer, r *Report, name string) error {
 	t, err := template.ParseFS(assets, "page.html")
 	if err != nil {
 		return fmt.Errorf("rendering report: %w", err)
 	}
-	if err := t.Execute(w, page); err != nil {
+	if err := t.ExecuteTemplate(w, name, &page{Report: r}); err != nil {
+		var of texttemplate.ExecError
+		if errors.As(err, &of) && errors.Unwrap(of.Err) != nil {
+			err = errors.Unwrap(of.Err) // what is wrong with the report, without where the template shows it
+		}
 		return fmt.Errorf("rendering report: %w", err)
 	}
 	return nil
 }
 
-// page is what the template sees.
-type page struct {
-	*Report
-	Style      template.CSS
-	Script     template.JS
-	Table      *tableView
-	Sheet      []sheetRow
-	HasLabels  bool
-	Charts     []*chart
-	Thinned    bool // some curve shows means over several steps
-	More       int  // skipped files that are counted but not named
-	TotalNamed int
+// page is what the template sees. What takes time to make is made where it is shown.
+type page struct{ *Report }
+
+// Style is the page's.
+func (p *page) Style() (template.CSS, error) {
+	b, err := assets.ReadFile("style.css")
+	return template.CSS(b), err
 }
+
+// Script is the page's.
+func (p *page) Script() (template.JS, error) {
+	b, err := assets.ReadFile("script.js")
+	return template.JS(b), err
+}
+
+// Headline are the figures to begin with.
+func (p *page) Headline() []Figure {
+	if len(p.Figures) > 0 || p.Curves == nil {
+		return p.Figures
+	}
+	return headline(p.Curves)
+}
+
+// Table compares accuracies; nil if there are none.
+func (p *page) Table() (*tableView, error) {
+	if p.Accuracy == nil || len(p.Accuracy.Rows) == 0 {
+		return nil, nil
+	}
+	return newTable(p.Accuracy)
+}
+
+// Sheet is that of nearest neighbours.
+func (p *page) Sheet() (rows []sheetRow, err error) {
+	for i, n := range p.Neighbours {
+		row, err := newSheetRow(n)
+		if err != nil {
+			return nil, fmt.Errorf("row %d of the nearest neighbours: %w", i+1, err)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// HasLabels says whether images of the sheet have classes.
+func (p *page) HasLabels() bool {
+	return slices.ContainsFunc(p.Neighbours, func(n Neighbours) bool { return n.Query.Label != "" })
+}
+
+// ViewRows are images with their views.
+func (p *page) ViewRows() (rows []viewRow, err error) {
+	for i, v := range p.Views {
+		row, err := newViewRow(v)
+		if err != nil {
+			return nil, fmt.Errorf("row %d of the views: %w", i+1, err)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// Charts are the curves.
+func (p *page) Charts() []*chart {
+	if p.Curves == nil {
+		return nil
+	}
+	return runCharts(p.Curves, p.GaussianSIGReg)
+}
+
+// Named are the skipped files that the page names.
+func (p *page) Named() []Skipped { return p.Skipped[:min(len(p.Skipped), maxSkipped)] }
+
+// More is how many it does not.
+func (p *page) More() int { return len(p.Skipped) - len(p.Named()) }
+
+// headline are the figures of a run that goes on, or is over.
+func headline(c *Curves) (all []Figure) {
+	last := c.Last()
+	if last.Step > 0 {
+		all = append(all, Figure{figures(last.Loss, 3), "training loss", fmt.Sprintf("prediction %s, SIGReg %s", figures(last.Prediction, 3), figures(last.SIGReg, 3))})
+	}
+	values := c.LastEval().Values
+	for _, f := range []struct{ name, online, title string }{{"linear", "online_linear", "linear probe"}, {"knn", "online_knn", "k-NN"}} {
+		v, whole := values[f.name]
+		note := "of all images"
+		if !whole {
+			if v, whole = values[f.online]; !whole {
+				continue
+			}
+			note = fmt.Sprintf("of some images, after step %d", c.LastEval().Step)
+		}
+		if math.IsNaN(v) {
+			continue
+		}
+		if pixels, ok := values["pixels_"+f.name]; ok {
+			note = fmt.Sprintf("raw pixels %s, untrained %s", percent(pixels), percent(values["untrained_"+f.name]))
+		}
+		all = append(all, Figure{percent(v), f.title, note})
+	}
+	if v, ok := values["rankme"]; ok {
+		all = append(all, Figure{figures(v, 3), "embedding rank", "RankMe; held-out SIGReg " + figures(values["sigreg"], 3)})
+	}
+	if last.Step > 0 {
+		all = append(all, Figure{figures(last.ImagesPerS, 3), "images per second", fmt.Sprintf("waiting for data %s of the last step", percent(last.WaitShare))})
+	}
+	return all
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
 
 type tableView struct {
 	Caption, Notes string
@@ -152,6 +283,11 @@ type sheetRow struct {
 	Nearest []thumbnail
 }
 
+type viewRow struct {
+	Image         thumbnail
+	Global, Local []thumbnail
+}
+
 type thumbnail struct {
 	Source     template.URL
 	Name       string
@@ -159,43 +295,6 @@ type thumbnail struct {
 	Similarity string
 	Match      string // "same" or "other" class than the query's, "" if not known
 	Pixelated  bool   // so small that it is shown enlarged
-}
-
-func newPage(r *Report) (*page, error) {
-	style, err := assets.ReadFile("style.css")
-	if err != nil {
-		return nil, err
-	}
-	script, err := assets.ReadFile("script.js")
-	if err != nil {
-		return nil, err
-	}
-	named := *r
-	named.Skipped = r.Skipped[:min(len(r.Skipped), maxSkipped)]
-	p := &page{
-		Report: &named, Style: template.CSS(style), Script: template.JS(script),
-		TotalNamed: len(r.Skipped), More: len(r.Skipped) - len(named.Skipped),
-	}
-	if r.Accuracy != nil && len(r.Accuracy.Rows) > 0 {
-		if p.Table, err = newTable(r.Accuracy); err != nil {
-			return nil, err
-		}
-	}
-	for i, n := range r.Neighbours {
-		row, err := newSheetRow(n)
-		if err != nil {
-			return nil, fmt.Errorf("row %d of the nearest neighbours: %w", i+1, err)
-		}
-		p.Sheet = append(p.Sheet, row)
-		p.HasLabels = p.HasLabels || n.Query.Label != ""
-	}
-	if r.Log != nil {
-		p.Charts = runCharts(r.Log, r.GaussianSIGReg)
-		for _, c := range p.Charts {
-			p.Thinned = p.Thinned || c.Linear.Lines[0].Band != ""
-		}
-	}
-	return p, nil
 }
 
 func newTable(t *Table) (*tableView, error) {
@@ -217,13 +316,32 @@ func newTable(t *Table) (*tableView, error) {
 		for i, x := range row.Values {
 			c := cell{Text: "–"}
 			if !math.IsNaN(x) {
-				c = cell{Text: fmt.Sprintf("%.1f %%", 100*x), Width: 100 * min(max(x, 0), 1), Known: true, Best: x == best[i]}
+				c = cell{Text: percent(x), Width: 100 * min(max(x, 0), 1), Known: true, Best: x == best[i]}
 			}
 			r.Cells = append(r.Cells, c)
 		}
 		v.Rows = append(v.Rows, r)
 	}
 	return v, nil
+}
+
+func newViewRow(v ViewRow) (row viewRow, err error) {
+	if row.Image, err = newThumbnail(v.Image); err != nil {
+		return row, err
+	}
+	for _, group := range []struct {
+		from []Picture
+		to   *[]thumbnail
+	}{{v.Global, &row.Global}, {v.Local, &row.Local}} {
+		for _, p := range group.from {
+			t, err := newThumbnail(p)
+			if err != nil {
+				return row, err
+			}
+			*group.to = append(*group.to, t)
+		}
+	}
+	return row, nil
 }
 
 func newSheetRow(n Neighbours) (sheetRow, error) {

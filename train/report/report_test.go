@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"image"
 	_ "image/jpeg"
-	"image/png"
+	_ "image/png"
 	"io"
 	"math"
 	"os"
@@ -44,7 +44,7 @@ func sampleLog(steps int) *runlog.Log {
 		})
 		if i%(steps/8) == 0 {
 			log.Evals = append(log.Evals, runlog.Eval{Step: i, Epoch: 20 * f, Values: map[string]float64{
-				"knn": 0.975 - 0.2*math.Exp(-4*f), "linear": 0.985 - 0.15*math.Exp(-5*f),
+				"online_knn": 0.975 - 0.2*math.Exp(-4*f), "online_linear": 0.985 - 0.15*math.Exp(-5*f),
 			}})
 		}
 	}
@@ -107,7 +107,7 @@ func sample(t *testing.T) *Report {
 			},
 			Notes: "k-NN: 20 neighbours, cosine, temperature 0.07. Linear probe: logistic regression on CLS of the last two blocks.",
 		},
-		Log: sampleLog(3000),
+		Curves: CurvesOf(sampleLog(3000)),
 		Facts: []FactGroup{
 			{"Data", []Fact{{"images", "4,000"}, {"size", "64 × 64, 3 channels"}, {"labels", "10 classes, unused in training"}}},
 			{"Encoder", []Fact{{"model", "vit_tiny_patch8_224"}, {"parameters", "5.4 M"}, {"tokens per global view", "65"}, {"features", "192"}}},
@@ -167,7 +167,7 @@ func TestRender(t *testing.T) {
 	} {
 		assert.Contains(t, html, want)
 	}
-	assert.Equal(t, 6+4, len(plots(t, html)), "six curves, four of them with a logarithmic scale too")
+	assert.Equal(t, 8+4, len(plots(t, html)), "eight charts, four of them with a logarithmic scale too")
 	assert.Equal(t, 60, strings.Count(html, "data:image/png;base64,"))
 	assert.Equal(t, 1, strings.Count(html, "–</span>"), "an accuracy that was not measured has no figure")
 	assert.Equal(t, 2, strings.Count(html, `class="value best"`), "the best of each column")
@@ -195,7 +195,7 @@ func TestEscaping(t *testing.T) {
 		log.Evals[i].Values[evil] = float64(i) / 10
 	}
 	html := render(t, &Report{
-		Title: evil, Summary: evil, Config: evil, Log: log,
+		Title: evil, Summary: evil, Config: evil, Curves: CurvesOf(log),
 		Figures:    []Figure{{evil, evil, evil}},
 		Accuracy:   &Table{Caption: evil, Columns: []string{evil}, Rows: []Row{{evil, []float64{1}, true}}, Notes: evil},
 		Neighbours: []Neighbours{{picture, []Picture{picture}}},
@@ -214,7 +214,7 @@ func TestEmptySectionsAreLeftOut(t *testing.T) {
 	for _, absent := range []string{"<section", "<dl", "<table", "<svg", "<p class=\"summary\""} {
 		assert.NotContains(t, html, absent)
 	}
-	assert.NotContains(t, render(t, &Report{Log: new(runlog.Log), Accuracy: new(Table)}), "<section")
+	assert.NotContains(t, render(t, &Report{Curves: new(Curves), Accuracy: new(Table)}), "<section")
 }
 
 func TestOddRuns(t *testing.T) {
@@ -237,16 +237,16 @@ func TestOddRuns(t *testing.T) {
 		plots int
 	}{
 		{"one step", constant(1, 3), 0},
-		{"two steps", constant(2, 3), 5},
-		{"all zero", constant(200, 0), 5},
-		{"negative", constant(200, -2), 5},
-		{"all NaN", constant(200, math.NaN()), 4},
-		{"diverged", diverged, 10},
-		{"huge", huge, 6},
-		{"resumed far on", &runlog.Log{Steps: sampleLog(4000).Steps[3900:]}, 6},
+		{"two steps", constant(2, 3), 7},
+		{"all zero", constant(200, 0), 7},
+		{"negative", constant(200, -2), 7},
+		{"all NaN", constant(200, math.NaN()), 6},
+		{"diverged", diverged, 12},
+		{"huge", huge, 8},
+		{"resumed far on", &runlog.Log{Steps: sampleLog(4000).Steps[3900:]}, 8},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			html := render(t, &Report{Title: "x", Log: tt.log, GaussianSIGReg: 1.05})
+			html := render(t, &Report{Title: "x", Curves: CurvesOf(tt.log), GaussianSIGReg: 1.05})
 			assert.Equal(t, tt.plots, len(plots(t, html)))
 		})
 	}
@@ -255,13 +255,14 @@ func TestOddRuns(t *testing.T) {
 func TestEvaluations(t *testing.T) {
 	log := new(runlog.Log)
 	for i := range 3 {
-		log.Evals = append(log.Evals, runlog.Eval{Step: i, Values: map[string]float64{"knn": 0.5, "linear": 0.6, "rank": 31}})
+		log.Evals = append(log.Evals, runlog.Eval{Step: i, Values: map[string]float64{"online_knn": 0.5, "online_linear": 0.6, "knn": 0.7, "rankme": 31, "unheard_of": 1}})
 	}
 	log.Evals[1].Values["once"] = 0.5
-	log.Evals[2].Values["linear"] = math.NaN()
-	html := render(t, &Report{Log: log})
-	assert.Contains(t, html, `<span class="s0">knn</span> <span class="s1">linear</span> </p>`)
-	assert.Equal(t, 1, len(plots(t, html)))
+	log.Evals[2].Values["online_linear"] = math.NaN()
+	html := render(t, &Report{Curves: CurvesOf(log)})
+	assert.Contains(t, html, `<span class="s0">k-NN</span> <span class="s1">linear probe</span> </p>`)
+	assert.Equal(t, 2, len(plots(t, html)), "accuracies and rank")
+	assert.NotContains(t, html, "NaN %")
 }
 
 func TestManySkipped(t *testing.T) {
@@ -296,15 +297,15 @@ func TestNeighbours(t *testing.T) {
 
 func TestThumbnails(t *testing.T) {
 	for _, tt := range []struct{ w, h, wantW, wantH int }{
-		{28, 28, 28, 28}, {200, 100, 200, 100}, {400, 533, 150, 200}, {4000, 3, 200, 1}, {1, 900, 1, 200},
+		{28, 28, 28, 28}, {144, 100, 144, 100}, {400, 533, 108, 144}, {4000, 3, 144, 1}, {1, 900, 1, 144},
 	} {
 		got, err := newThumbnail(Picture{Image: image.NewGray(image.Rect(5, 5, 5+tt.w, 5+tt.h)), Name: "x"})
 		require.NoError(t, err)
-		text, ok := strings.CutPrefix(string(got.Source), "data:image/png;base64,")
+		_, text, ok := strings.Cut(string(got.Source), ";base64,")
 		require.True(t, ok)
 		b, err := base64.StdEncoding.DecodeString(text)
 		require.NoError(t, err)
-		img, err := png.Decode(bytes.NewReader(b))
+		img, _, err := image.Decode(bytes.NewReader(b))
 		require.NoError(t, err)
 		assert.Equal(t, image.Pt(tt.wantW, tt.wantH), img.Bounds().Size())
 		assert.Equal(t, max(tt.w, tt.h) < 50, got.Pixelated)

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"math"
 	"strings"
 	"testing"
 
@@ -64,25 +63,4 @@ func TestFigures(t *testing.T) {
 	} {
 		assert.Equal(t, tt.want, figures(tt.x, tt.n))
 	}
-}
-
-func TestBuckets(t *testing.T) {
-	var x, y []float64
-	for i := range 5000 {
-		x, y = append(x, float64(i)), append(y, float64(i%7))
-	}
-	y[17], y[18] = math.NaN(), math.Inf(-1)
-	thin := buckets(x, y)
-	assert.Len(t, thin, 300)
-	for i, b := range thin {
-		assert.LessOrEqual(t, b.low, b.mean)
-		assert.LessOrEqual(t, b.mean, b.high)
-		assert.Equal(t, 0.0, b.low)
-		assert.Equal(t, 6.0, b.high)
-		if i > 0 {
-			assert.Greater(t, b.x, thin[i-1].x)
-		}
-	}
-	assert.Len(t, buckets(x[:50], y[:50]), 48)
-	assert.Empty(t, buckets(nil, nil))
 }

@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"html/template"
 	"image"
+	"image/jpeg"
 	"image/png"
 
 	"golang.org/x/image/draw"
 )
 
-// Pictures are shown about a hundred pixels wide, on screens that may have two pixels to one. Larger ones are shrunk;
-// the pixels of small ones are shown as squares.
+// Pictures are shown about a hundred pixels wide. Larger ones are shrunk; the pixels of small ones are shown as squares. Those
+// that are not small are JPEG where that is the smaller.
 const (
-	largest   = 200
+	largest   = 144
 	pixelated = 48
+	quality   = 82
 )
 
 // newThumbnail makes the picture part of the page.
@@ -28,11 +30,22 @@ func newThumbnail(p Picture) (thumbnail, error) {
 	if err := png.Encode(&b, img); err != nil {
 		return thumbnail{}, fmt.Errorf("%s: %w", p.Name, err)
 	}
+	kind, data := "png", b.Bytes()
+	small := max(img.Bounds().Dx(), img.Bounds().Dy()) <= pixelated
+	if !small {
+		var lossy bytes.Buffer
+		if err := jpeg.Encode(&lossy, img, &jpeg.Options{Quality: quality}); err != nil {
+			return thumbnail{}, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		if lossy.Len() < len(data) {
+			kind, data = "jpeg", lossy.Bytes()
+		}
+	}
 	return thumbnail{
-		Source:    template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())),
+		Source:    template.URL("data:image/" + kind + ";base64," + base64.StdEncoding.EncodeToString(data)),
 		Name:      p.Name,
 		Label:     p.Label,
-		Pixelated: max(img.Bounds().Dx(), img.Bounds().Dy()) <= pixelated,
+		Pixelated: small,
 	}, nil
 }
 

@@ -149,10 +149,27 @@ func (evalRows) step(Step) []byte { return nil }
 func (evalRows) begin() []byte    { return row("step", "epoch", "name", "value") }
 
 func (evalRows) eval(e Eval) (rows []byte) {
-	for _, name := range slices.Sorted(maps.Keys(e.Values)) {
-		rows = append(rows, row(strconv.Itoa(e.Step), cell(e.Epoch), name, cell(e.Values[name]))...)
+	for _, v := range e.figures() {
+		rows = append(rows, row(strconv.Itoa(e.Step), cell(e.Epoch), v.name, cell(v.value))...)
 	}
 	return rows
+}
+
+// named is a figure of an evaluation.
+type named struct {
+	name  string
+	value float64
+}
+
+// figures are those of an evaluation, by name, and what it cost.
+func (e Eval) figures() (all []named) {
+	for _, name := range slices.Sorted(maps.Keys(e.Values)) {
+		all = append(all, named{name, e.Values[name]})
+	}
+	if e.Seconds != 0 {
+		all = append(all, named{"seconds", e.Seconds}, named{"share", e.Share})
+	}
+	return all
 }
 
 // cell is a figure as text, and empty where it is not finite.
@@ -210,8 +227,8 @@ func (e *events) step(s Step) []byte {
 
 func (e *events) eval(v Eval) []byte {
 	var all []tfevents.Scalar
-	for _, name := range slices.Sorted(maps.Keys(v.Values)) {
-		all = append(all, tfevents.Scalar{Tag: "eval/" + name, Value: v.Values[name]})
+	for _, f := range v.figures() {
+		all = append(all, tfevents.Scalar{Tag: "eval/" + f.name, Value: f.value})
 	}
 	return tfevents.AppendScalars(nil, e.at(), int64(v.Step), all)
 }

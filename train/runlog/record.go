@@ -1,7 +1,7 @@
 // Package runlog keeps the record of a training run: metrics.jsonl, one JSON object per line, appended as the run goes.
 //
 // There are two kinds of lines. A step has "loss" and the figures of one optimiser step; an evaluation has "eval", an
-// object of named figures. Both have "step" and "epoch". Figures that are not finite are written as null, which JSON
+// object of named figures, and what it cost in "seconds" and as a "share" of the time. Both have "step" and "epoch". Figures that are not finite are written as null, which JSON
 // can hold, and read back as NaN.
 package runlog
 
@@ -31,9 +31,15 @@ type Step struct {
 
 // Eval is the record of one evaluation during or after training.
 type Eval struct {
-	Step   int                // optimiser steps done
-	Epoch  float64            // passes over the data done, with its fraction
-	Values map[string]float64 // figures by name, such as "knn" and "linear", accuracies in [0, 1]
+	Step  int     // optimiser steps done
+	Epoch float64 // passes over the data done, with its fraction
+	// Values are figures by name. Of some held-out images: "rankme" and "participation", the rank of embeddings; "sigreg" of
+	// projections and "sigreg_embeddings", beside "sigreg_expected" of a Gaussian; with labels "online_knn" and
+	// "online_linear", accuracies in [0, 1]. Of all images, at the end of a run: "knn" and "linear".
+	Values map[string]float64
+
+	Seconds float64 // that it took; 0 if it was not measured
+	Share   float64 // of the session's time so far that went into evaluations, from 0 to 1; likewise
 }
 
 // number is a float64 whose JSON form is null where it is NaN or infinite.
@@ -74,6 +80,9 @@ type evalLine struct {
 	Step  int               `json:"step"`
 	Epoch number            `json:"epoch"`
 	Eval  map[string]number `json:"eval"`
+
+	Seconds number `json:"seconds,omitempty"`
+	Share   number `json:"share,omitempty"`
 }
 
 type anyLine struct {
@@ -115,7 +124,7 @@ func (e Eval) MarshalJSON() ([]byte, error) {
 	for name, v := range e.Values {
 		values[name] = number(v)
 	}
-	return json.Marshal(evalLine{Step: e.Step, Epoch: number(e.Epoch), Eval: values})
+	return json.Marshal(evalLine{Step: e.Step, Epoch: number(e.Epoch), Eval: values, Seconds: number(e.Seconds), Share: number(e.Share)})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -124,7 +133,7 @@ func (e *Eval) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &l); err != nil {
 		return err
 	}
-	*e = Eval{Step: l.Step, Epoch: float64(l.Epoch), Values: make(map[string]float64, len(l.Eval))}
+	*e = Eval{Step: l.Step, Epoch: float64(l.Epoch), Values: make(map[string]float64, len(l.Eval)), Seconds: float64(l.Seconds), Share: float64(l.Share)}
 	for name, v := range l.Eval {
 		e.Values[name] = float64(v)
 	}

@@ -19,23 +19,32 @@ type Log struct {
 // Read reads a metrics.jsonl file. A last line without its newline, which a crash can leave, is ignored; any other
 // line that is no record is an error that names it. The file may still be growing.
 func Read(path string) (*Log, error) {
+	log := new(Log)
+	err := Each(path, func(s Step) { log.Steps = append(log.Steps, s) }, func(e Eval) { log.Evals = append(log.Evals, e) })
+	if err != nil {
+		return nil, err
+	}
+	return log, nil
+}
+
+// Each is Read for files of any length: it hands over one record after the other, in the order of the lines.
+func Each(path string, step func(Step), eval func(Eval)) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading metrics: %w", err)
+		return fmt.Errorf("reading metrics: %w", err)
 	}
 	defer f.Close()
-	log := new(Log)
 	if _, err := scan(f, func(s *Step, e *Eval) bool {
 		if s != nil {
-			log.Steps = append(log.Steps, *s)
+			step(*s)
 		} else {
-			log.Evals = append(log.Evals, *e)
+			eval(*e)
 		}
 		return true
 	}); err != nil {
-		return nil, fmt.Errorf("reading metrics: %s: %w", path, err)
+		return fmt.Errorf("reading metrics: %s: %w", path, err)
 	}
-	return log, nil
+	return nil
 }
 
 // scan calls keep for every whole line of r until keep says false, and returns the length of what was kept.

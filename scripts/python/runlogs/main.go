@@ -44,7 +44,7 @@ func session(dir string, after, upTo int) error {
 			return err
 		}
 		if i%50 == 0 {
-			if err := w.Eval(runlog.Eval{Step: i, Epoch: s.Epoch, Values: map[string]float64{"knn": 1 - 1/x, "linear": 1 - 0.5/x}}); err != nil {
+			if err := w.Eval(runlog.Eval{Step: i, Epoch: s.Epoch, Values: map[string]float64{"knn": 1 - 1/x, "linear": 1 - 0.5/x}, Seconds: 1.5, Share: 0.03}); err != nil {
 				return err
 			}
 		}
