@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 )
 
 // Write calls write with a writer for a new file beside path, syncs it to disk
@@ -16,7 +18,13 @@ import (
 // from write), what was at path is untouched, the new file is removed and the
 // error is returned. A symbolic link is followed, permissions of an existing
 // file are kept. The writer is buffered.
-func Write(path string, write func(w io.Writer) error) (err error) {
+func Write(path string, write func(w io.Writer) error) error {
+	return WriteThen(path, write, func(io.WriterAt) error { return nil })
+}
+
+// WriteThen is [Write] with a second step: amend may change bytes that write
+// wrote, such as a checksum of what comes behind it, before the file appears.
+func WriteThen(path string, write func(w io.Writer) error, amend func(w io.WriterAt) error) (err error) {
 	path, old, err := target(path)
 	if err != nil {
 		return err
@@ -42,6 +50,9 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if err := amend(f); err != nil {
+		return err
+	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
@@ -54,6 +65,23 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 	syncDir(filepath.Dir(path))
 	return nil
 }
+
+// RemoveStale removes the new files that processes which were killed left
+// beside path. Nothing else may be writing to path.
+func RemoveStale(path string) error {
+	dir, base := filepath.Split(path)
+	entries, err := os.ReadDir(filepath.Clean(dir))
+	for _, e := range entries {
+		rest, ours := strings.CutPrefix(e.Name(), "."+base+".")
+		if ours && stale.MatchString(rest) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
+// stale is how the name of a new file ends, as create has it.
+var stale = regexp.MustCompile(`^[0-9]+-[0-9]+\.tmp$`)
 
 // target resolves symbolic links and returns what is there already, if anything.
 func target(path string) (string, fs.FileInfo, error) {
