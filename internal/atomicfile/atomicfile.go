@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 )
 
 // Write calls write with a writer for a new file beside path, syncs it to disk
@@ -66,22 +65,47 @@ func WriteThen(path string, write func(w io.Writer) error, amend func(w io.Write
 	return nil
 }
 
-// RemoveStale removes the new files that processes which were killed left
-// beside path. Nothing else may be writing to path.
-func RemoveStale(path string) error {
+// Link makes path another name of the file old, so that it takes no room of
+// its own, or a copy of it where that cannot be. What was at path is replaced.
+func Link(old, path string) error {
+	resolved, err := filepath.EvalSymlinks(old)
+	if err != nil {
+		return err
+	}
 	dir, base := filepath.Split(path)
-	entries, err := os.ReadDir(filepath.Clean(dir))
+	name := filepath.Join(dir, fmt.Sprintf(".%s.%d-link.tmp", base, os.Getpid()))
+	_ = os.Remove(name)
+	if os.Link(resolved, name) == nil {
+		// Where path is a name of the file already, both stay.
+		return errors.Join(os.Rename(name, path), ignoreMissing(os.Remove(name)))
+	}
+	f, err := os.Open(resolved)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return Write(path, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}
+
+// RemoveStale removes what processes that were killed left in a folder of the
+// new files that they were writing, of those whose paths had names that ours
+// accepts. Nothing else may be writing them.
+func RemoveStale(dir string, ours func(name string) bool) error {
+	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		rest, ours := strings.CutPrefix(e.Name(), "."+base+".")
-		if ours && stale.MatchString(rest) {
+		m := stale.FindStringSubmatch(e.Name())
+		if m != nil && ours(m[1]) {
 			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
 	return err
 }
 
-// stale is how the name of a new file ends, as create has it.
-var stale = regexp.MustCompile(`^[0-9]+-[0-9]+\.tmp$`)
+// stale is the name of a new file.
+var stale = regexp.MustCompile(`^\.(.+)\.[0-9]+-([0-9]+|link)\.tmp$`)
 
 // target resolves symbolic links and returns what is there already, if anything.
 func target(path string) (string, fs.FileInfo, error) {
@@ -125,6 +149,13 @@ func syncDir(dir string) {
 		_ = d.Sync()
 		_ = d.Close()
 	}
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func ignoreClosed(err error) error {
