@@ -34,7 +34,7 @@ func listen(address string) (*live.Server, error) {
 // watch has the page know what came before, and serves it if it is to be.
 func (r *run) watch(ctx context.Context) error {
 	path := filepath.Join(r.cfg.Out, metricsFile)
-	if err := runlog.Each(path, r.board.Past, r.board.Eval); err != nil {
+	if err := runlog.Each(path, r.board.Past, r.board.Eval, func(runlog.Back) {}); err != nil {
 		return err
 	}
 	config, err := r.cfg.Encode()

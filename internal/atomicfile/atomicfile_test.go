@@ -38,6 +38,71 @@ func wantFile(t *testing.T, path, want string) {
 	}
 }
 
+// TestLink: both names stay whole whatever becomes of the other, and what was at the new one is replaced.
+func TestLink(t *testing.T) {
+	dir := t.TempDir()
+	old, path, far := filepath.Join(dir, "old"), filepath.Join(dir, "new"), filepath.Join(t.TempDir(), "far")
+	if err := Write(far, put("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(far, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(path, put("what was there")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time they are one file
+		if err := Link(old, path); err != nil {
+			t.Fatal(err)
+		}
+		wantFile(t, path, "one")
+	}
+	if err := Write(old, put("two")); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, path, "one")
+	wantFile(t, far, "two")
+
+	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() { // another file system, where it is one
+		away, err := os.MkdirTemp("/dev/shm", "atomicfile")
+		if err != nil {
+			t.Skip(err)
+		}
+		defer os.RemoveAll(away)
+		if err := Link(old, filepath.Join(away, "copy")); err != nil {
+			t.Fatal(err)
+		}
+		wantFile(t, filepath.Join(away, "copy"), "two")
+	}
+	if err := Link(filepath.Join(dir, "none"), path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want %v", err, os.ErrNotExist)
+	}
+	wantFile(t, path, "one")
+}
+
+func TestRemoveStale(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{".mine.12-0.tmp", ".mine.7-link.tmp", ".other.12-0.tmp", ".mine.tmp", "mine"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := RemoveStale(dir, func(name string) bool { return name == "mine" }); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range left {
+		names = append(names, e.Name())
+	}
+	if got := strings.Join(names, " "); got != ".mine.tmp .other.12-0.tmp mine" {
+		t.Errorf("left are %s", got)
+	}
+}
+
 func TestWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for _, s := range []string{"one", "two"} {

@@ -57,6 +57,7 @@ type File struct {
 	index    map[string]int
 	skipped  []Skipped
 	metadata map[string]string
+	checked  []piece // parts of the file that have a checksum
 }
 
 // Open opens the file at path with the zero Options.

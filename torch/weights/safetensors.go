@@ -57,6 +57,7 @@ func (f *File) openSafetensors(o Options) error {
 	if err := p.checkCover(); err != nil {
 		return err
 	}
+	f.checked = p.checked(8 + int64(n))
 	return f.pick(p.entries, nil, o)
 }
 
@@ -195,14 +196,7 @@ func WriteSafetensors(w io.Writer, entries []Entry, metadata map[string]string) 
 }
 
 func writeSafetensors(w io.Writer, entries []Entry, metadata map[string]string) error {
-	if err := checkEntries(entries); err != nil {
-		return err
-	}
-	order := slices.Clone(entries)
-	slices.SortFunc(order, func(a, b Entry) int {
-		return cmp.Or(-cmp.Compare(a.DType, b.DType), strings.Compare(a.Name, b.Name))
-	})
-	head, err := safetensorsHeader(order, metadata)
+	order, head, err := safetensorsLayout(entries, metadata)
 	if err != nil {
 		return err
 	}
@@ -215,6 +209,20 @@ func writeSafetensors(w io.Writer, entries []Entry, metadata map[string]string) 
 		}
 	}
 	return nil
+}
+
+// safetensorsLayout returns the entries in the order of their data, and what
+// comes before those.
+func safetensorsLayout(entries []Entry, metadata map[string]string) (order []Entry, head []byte, err error) {
+	if err := checkEntries(entries); err != nil {
+		return nil, nil, err
+	}
+	order = slices.Clone(entries)
+	slices.SortFunc(order, func(a, b Entry) int {
+		return cmp.Or(-cmp.Compare(a.DType, b.DType), strings.Compare(a.Name, b.Name))
+	})
+	head, err = safetensorsHeader(order, metadata)
+	return order, head, err
 }
 
 // safetensorsHeader returns the length and the JSON, padded to 8 bytes.

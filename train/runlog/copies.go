@@ -48,6 +48,7 @@ func (w *Writer) Also(dir string, formats ...string) error {
 	if len(formats) == 0 {
 		return nil
 	}
+	w.dir, w.formats = dir, formats
 	log, err := Read(w.f.Name())
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (w *Writer) Also(dir string, formats ...string) error {
 		case CSV:
 			files = []encoder{stepRows{}, evalRows{}}
 		case TensorBoard:
-			files = []encoder{newEvents(log, time.Now())}
+			files = []encoder{newEvents(log, w.now())}
 		default:
 			return fmt.Errorf("keeping metrics: format %q, expected one of %q", format, Formats())
 		}
@@ -74,6 +75,22 @@ func (w *Writer) Also(dir string, formats ...string) error {
 		return removeOldEvents(dir, w.copies)
 	}
 	return nil
+}
+
+// renew makes the copies anew.
+func (w *Writer) renew() error {
+	if err := w.closeCopies(); err != nil {
+		return err
+	}
+	return w.Also(w.dir, w.formats...)
+}
+
+func (w *Writer) closeCopies() (err error) {
+	for _, c := range w.copies {
+		err = errors.Join(err, c.f.Close())
+	}
+	w.copies = nil
+	return err
 }
 
 // recreate makes a file anew out of a log, and opens it for what follows.

@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"bytes"
 	"encoding/csv"
 	"math"
 	"os"
@@ -104,6 +105,47 @@ func TestEventTimes(t *testing.T) {
 	want = tfevents.AppendScalars(want, now.Add(-time.Second), 2, []tfevents.Scalar{{Tag: "eval/knn", Value: 1}})
 	want = scalars(want, 0, 3)
 	assert.Equal(t, want, got)
+}
+
+// TestEvaluatedAgain: an evaluation after the same step takes the place of the one before, in all formats.
+func TestEvaluatedAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "metrics.jsonl")
+	for session, knn := range []float64{0.25, 0.5} {
+		w, err := Open(path, 2*session)
+		require.NoError(t, err)
+		require.NoError(t, w.Also(dir, CSV, TensorBoard))
+		for i := 2*session + 1; i <= 2; i++ {
+			require.NoError(t, w.Step(step(i)))
+		}
+		require.NoError(t, w.Eval(Eval{Step: 2, Epoch: 0.2, Values: map[string]float64{"knn": knn}}))
+		require.NoError(t, w.Eval(Eval{Step: 2, Epoch: 0.2, Values: map[string]float64{"knn": knn + 0.125}}))
+		require.NoError(t, w.Close())
+	}
+	log, err := Read(path)
+	require.NoError(t, err)
+	assert.Equal(t, []Eval{{Step: 2, Epoch: 0.2, Values: map[string]float64{"knn": 0.625}}}, log.Evals)
+	assert.Len(t, log.Steps, 2)
+	assert.Len(t, rows(t, dir, "metrics.csv"), 3)
+	assert.Equal(t, [][]string{{"step", "epoch", "name", "value"}, {"2", "0.2", "knn", "0.625"}}, rows(t, dir, "evaluations.csv"))
+	assert.Equal(t, 1, bytes.Count(eventFile(t, dir), []byte("eval/knn")))
+}
+
+// TestClockJump: a run goes on although the clock says that it has not begun yet.
+func TestClockJump(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "metrics.jsonl")
+	now := time.UnixMilli(1_700_000_000_000)
+	for session, jump := range []time.Duration{0, -48 * time.Hour, 24 * 365 * time.Hour, 0} {
+		w, err := Open(path, session)
+		require.NoError(t, err)
+		w.now = func() time.Time { return now.Add(jump) }
+		require.NoError(t, w.Also(dir, CSV, TensorBoard))
+		require.NoError(t, w.Step(step(session+1)))
+		require.NoError(t, w.Close())
+		assert.Equal(t, session+1, bytes.Count(eventFile(t, dir), []byte("train/loss")), "each step once, in the only file")
+		assert.Len(t, rows(t, dir, "metrics.csv"), 2+session)
+	}
 }
 
 func TestUnknownFormat(t *testing.T) {

@@ -1,8 +1,9 @@
 // Package runlog keeps the record of a training run: metrics.jsonl, one JSON object per line, appended as the run goes.
 //
-// There are two kinds of lines. A step has "loss" and the figures of one optimiser step; an evaluation has "eval", an
-// object of named figures, and what it cost in "seconds" and as a "share" of the time. Both have "step" and "epoch". Figures that are not finite are written as null, which JSON
-// can hold, and read back as NaN.
+// There are three kinds of lines. A step has "loss" and the figures of one optimiser step; an evaluation has "eval", an
+// object of named figures, and what it cost in "seconds" and as a "share" of the time; a step back has "back", and stands
+// behind the step that the run went back to. All have "step" and "epoch". Figures that are not finite are written as null,
+// which JSON can hold, and read back as NaN; others have as many digits as tell them from any other float64.
 package runlog
 
 import (
@@ -40,6 +41,14 @@ type Eval struct {
 
 	Seconds float64 // that it took; 0 if it was not measured
 	Share   float64 // of the session's time so far that went into evaluations, from 0 to 1; likewise
+}
+
+// Back is the record of a step back: the run diverged, and went on from an earlier state with other random streams.
+type Back struct {
+	Step  int     `json:"step"`  // optimiser steps done by the state that it went back to
+	Epoch float64 `json:"epoch"` // passes over the data done by then, with their fraction
+	From  int     `json:"from"`  // the step that diverged
+	Seed  uint64  `json:"seed"`  // what names the random streams from there on
 }
 
 // number is a float64 whose JSON form is null where it is NaN or infinite.
@@ -85,10 +94,22 @@ type evalLine struct {
 	Share   number `json:"share,omitempty"`
 }
 
+type backLine struct {
+	Step  int      `json:"step"`
+	Epoch number   `json:"epoch"`
+	Back  backPart `json:"back"`
+}
+
+type backPart struct {
+	From int    `json:"from"`
+	Seed uint64 `json:"seed,string"` // as most readers of JSON take numbers for float64
+}
+
 type anyLine struct {
 	Step *int            `json:"step"`
 	Loss json.RawMessage `json:"loss"`
 	Eval json.RawMessage `json:"eval"`
+	Back json.RawMessage `json:"back"`
 }
 
 // MarshalJSON writes the record as one line of metrics.jsonl, without its newline.
@@ -140,27 +161,38 @@ func (e *Eval) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// parse reads one line into a Step or an Eval; one of the two results is nil.
-func parse(line []byte) (*Step, *Eval, error) {
+// line is the form of the record in metrics.jsonl.
+func (b Back) line() backLine {
+	return backLine{Step: b.Step, Epoch: number(b.Epoch), Back: backPart{b.From, b.Seed}}
+}
+
+// record is one line: one of its parts is set.
+type record struct {
+	step *Step
+	eval *Eval
+	back *Back
+}
+
+// parse reads one line.
+func parse(line []byte) (r record, err error) {
 	var kind anyLine
 	if err := json.Unmarshal(line, &kind); err != nil {
-		return nil, nil, fmt.Errorf("not a JSON record: %w", err)
+		return r, fmt.Errorf("not a JSON record: %w", err)
 	}
 	switch {
 	case kind.Step == nil:
-		return nil, nil, errors.New(`it has no "step"`)
+		return r, errors.New(`it has no "step"`)
 	case kind.Eval != nil:
-		e := new(Eval)
-		if err := json.Unmarshal(line, e); err != nil {
-			return nil, nil, err
-		}
-		return nil, e, nil
+		r.eval = new(Eval)
+		return r, json.Unmarshal(line, r.eval)
 	case kind.Loss != nil:
-		s := new(Step)
-		if err := json.Unmarshal(line, s); err != nil {
-			return nil, nil, err
-		}
-		return s, nil, nil
+		r.step = new(Step)
+		return r, json.Unmarshal(line, r.step)
+	case kind.Back != nil:
+		var b backLine
+		err := json.Unmarshal(line, &b)
+		r.back = &Back{Step: b.Step, Epoch: float64(b.Epoch), From: b.Back.From, Seed: b.Back.Seed}
+		return r, err
 	}
-	return nil, nil, errors.New(`it has neither "loss" nor "eval"`)
+	return r, errors.New(`it has neither "loss" nor "eval" nor "back"`)
 }

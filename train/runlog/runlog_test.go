@@ -158,7 +158,7 @@ func TestBadLines(t *testing.T) {
 	for _, tt := range []struct{ name, line, want string }{
 		{"no JSON", "hello", "not a JSON record"},
 		{"no step", `{"loss":1}`, `no "step"`},
-		{"neither kind", `{"step":1}`, `neither "loss" nor "eval"`},
+		{"neither kind", `{"step":1}`, `neither "loss" nor "eval" nor "back"`},
 		{"a word for a figure", `{"step":1,"loss":"high"}`, "loss"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,6 +178,55 @@ func TestBadLines(t *testing.T) {
 			assert.Equal(t, string(b)+tt.line+"\n", string(after), "a file that is not understood is left alone")
 		})
 	}
+}
+
+// TestGarbageAfterLossOfPower: what is behind the last step that counts may be anything.
+func TestGarbageAfterLossOfPower(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	write(t, path, 5)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, append(b, "\x00\x00\x00\n\x00"...), 0o644))
+	w, err := Open(path, 5)
+	require.NoError(t, err)
+	require.NoError(t, w.Step(step(6)))
+	require.NoError(t, w.Close())
+	log, err := Read(path)
+	require.NoError(t, err)
+	assert.Len(t, log.Steps, 6)
+}
+
+// TestStepsBack: whatever a run had written when it was killed, its record ends with the steps back that led to its state.
+func TestStepsBack(t *testing.T) {
+	first := Back{Step: 4, Epoch: 0.4, From: 7, Seed: math.MaxUint64}
+	second := Back{Step: 2, Epoch: 0.2, From: 6, Seed: 5}
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	for _, s := range []struct {
+		after, upTo int
+		backs       []Back
+	}{
+		{0, 6, nil}, {4, 4, []Back{first}}, {4, 5, []Back{first}}, {4, 5, []Back{first}}, {2, 2, []Back{first, second}}, {2, 8, []Back{first, second}},
+		{7, 9, []Back{first, second}},
+	} {
+		w, err := Open(path, s.after, s.backs...)
+		require.NoError(t, err)
+		for i := s.after + 1; i <= s.upTo; i++ {
+			require.NoError(t, w.Step(step(i)))
+		}
+		require.NoError(t, w.Close())
+		log, err := Read(path)
+		require.NoError(t, err)
+		assert.Equal(t, s.backs, log.Backs)
+		require.Len(t, log.Steps, s.upTo)
+		assert.Equal(t, s.upTo, log.Steps[s.upTo-1].Step)
+	}
+	w, err := Open(path, 9, first)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	log, err := Read(path)
+	require.NoError(t, err)
+	assert.Equal(t, []Back{first}, log.Backs, "what the run's state does not know of is cut off")
+	assert.Len(t, log.Steps, 2)
 }
 
 func TestMissingFolder(t *testing.T) {
@@ -218,12 +267,19 @@ func TestHalfWritten(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add(`{"step":1,"loss":null}` + "\n" + `{"step":1,"eval":{"knn":1}}` + "\n")
+	f.Add(`{"step":1,"epoch":0.5,"back":{"from":3,"seed":"18446744073709551615"}}` + "\n")
 	f.Add(`{"step":1e3,"loss":2}` + "\n{")
 	f.Fuzz(func(t *testing.T, text string) {
 		var n int
-		size, err := scan(strings.NewReader(text), func(s *Step, e *Eval) bool {
-			if (s == nil) == (e == nil) {
-				t.Fatal("a line is a step or an evaluation")
+		size, err := scan(strings.NewReader(text), func(r record, at int64) bool {
+			kinds := 0
+			for _, is := range []bool{r.step != nil, r.eval != nil, r.back != nil} {
+				if is {
+					kinds++
+				}
+			}
+			if kinds != 1 || at >= int64(len(text)) {
+				t.Fatalf("a line at %d of %d bytes is of %d kinds", at, len(text), kinds)
 			}
 			n++
 			return true
