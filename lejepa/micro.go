@@ -13,8 +13,9 @@ type Crops struct {
 
 // Micro says how a step is cut into pieces that fit the memory.
 type Micro struct {
-	Images int64       // whose views of one size are encoded at a time, at least 1
-	Cast   torch.DType // that encoder and projector compute in under autocast; Float32 is none
+	Images   int64       // whose views of one size are encoded at a time, at least 1
+	Cast     torch.DType // that encoder and projector compute in under autocast; Float32 is none
+	Segments bool        // the encoder, which is [Segmented], keeps for its backward pass what goes into its segments, and runs them again
 }
 
 // Accumulate adds the gradients of a step on n images to those of the parameters, as a backward pass through [Model.Forward]
@@ -22,7 +23,8 @@ type Micro struct {
 // that adding up the gradients of small batches would be another objective. Here the embeddings of all are computed first,
 // without a graph; projector and objective see the whole batch and give the gradient of every embedding; then images are
 // encoded again, in the same pieces and under the same masks of drop path, with a graph that this gradient goes through
-// (Gao et al., arXiv 2101.06983). It costs one more forward pass of the encoder.
+// (Gao et al., arXiv 2101.06983). It costs one more forward pass of the encoder. Segments cost another one, or, of a batch that
+// is encoded at once, this same one.
 //
 // The gradients equal those of the whole batch but for rounding, if the encoder treats images one by one. One with BatchNorm
 // does not: its statistics are then those of the pieces. crops are in the order of Forward's views. objective maps projections
@@ -30,11 +32,25 @@ type Micro struct {
 func (m *Model) Accumulate(s *torch.Scope, crops []Crops, n int64, micro Micro, pass nn.Pass, objective func(s *torch.Scope, z torch.Tensor) Loss) Loss {
 	var loss Loss
 	s.Child(func(s *torch.Scope) torch.Tensor {
-		rehearsal := pass
-		rehearsal.Rehearsal = true
+		var tapes []*tape // of a batch that is encoded at once
+		defer func() {
+			for _, t := range tapes {
+				t.free()
+			}
+		}()
 		var all []torch.Tensor
+		once := micro.Segments && micro.Images >= n
+		first := pass
+		first.Rehearsal = !once
 		s.NoGrad(func() {
-			m.encode(s, crops, n, micro, rehearsal, func(y torch.Tensor, _, _ int64) torch.Tensor {
+			m.each(s, crops, n, micro, first, func(s *torch.Scope, x torch.Tensor, pass nn.Pass, _, _ int64) (y torch.Tensor) {
+				if once {
+					var t *tape
+					t, y = record(s, m.Encoder.(Segmented), x, pass, micro)
+					tapes = append(tapes, t)
+				} else {
+					y = m.embed(s, x, pass, micro)
+				}
 				all = append(all, y)
 				return y
 			})
@@ -44,18 +60,46 @@ func (m *Model) Accumulate(s *torch.Scope, crops []Crops, n int64, micro Micro, 
 		loss = objective(s, z.Reshape(-1, n, z.Size(1)))
 		loss.Total.Backward()
 		gradient := embeddings.Grad()
-		m.encode(s, crops, n, micro, pass, func(y torch.Tensor, from, to int64) torch.Tensor {
-			y.Mul(gradient.Narrow(0, from, to-from)).Sum().Backward()
-			return torch.Tensor{}
-		})
+		if once {
+			var from int64
+			for i, t := range tapes {
+				rows := all[i].Size(0)
+				t.backward(s, gradient.Narrow(0, from, rows))
+				from += rows
+			}
+		} else {
+			m.each(s, crops, n, micro, pass, func(s *torch.Scope, x torch.Tensor, pass nn.Pass, from, to int64) torch.Tensor {
+				m.backward(s, x, pass, micro, gradient.Narrow(0, from, to-from))
+				return torch.Tensor{}
+			})
+		}
 		s.Return(loss.Total, loss.Prediction, loss.SIGReg, loss.Statistics)
 		return torch.Tensor{}
 	})
 	return loss
 }
 
-// encode runs the encoder piece by piece. use gets the embeddings of each, rows from … to of all, and may give a tensor to s.
-func (m *Model) encode(s *torch.Scope, crops []Crops, n int64, micro Micro, pass nn.Pass, use func(y torch.Tensor, from, to int64) torch.Tensor) {
+// backward encodes images, and adds to the parameters' gradients what the gradient of the embeddings comes to.
+func (m *Model) backward(s *torch.Scope, x torch.Tensor, pass nn.Pass, micro Micro, gradient torch.Tensor) {
+	if !micro.Segments {
+		if y := m.embed(s, x, pass, micro); y.RequiresGrad() { // parameters may be frozen
+			y.BackwardWith(gradient)
+		}
+		return
+	}
+	t, _ := record(s, m.Encoder.(Segmented), x, pass, micro)
+	defer t.free()
+	t.backward(s, gradient)
+}
+
+// embed encodes images.
+func (m *Model) embed(s *torch.Scope, x torch.Tensor, pass nn.Pass, micro Micro) torch.Tensor {
+	return micro.cast(s, func(s *torch.Scope) torch.Tensor { return m.Encoder.Forward(s, x, pass) })
+}
+
+// each goes through the images piece by piece. use gets a piece, rows from … to of all, and may give a tensor to s.
+func (m *Model) each(s *torch.Scope, crops []Crops, n int64, micro Micro, pass nn.Pass,
+	use func(s *torch.Scope, x torch.Tensor, pass nn.Pass, from, to int64) torch.Tensor) {
 	var done int64
 	for i, c := range crops {
 		pass.Part = uint64(i)
@@ -64,9 +108,7 @@ func (m *Model) encode(s *torch.Scope, crops []Crops, n int64, micro Micro, pass
 			to := min(from+step, rows)
 			pass.Row = uint64(from)
 			s.Child(func(s *torch.Scope) torch.Tensor {
-				x := c.Images(s, from, to)
-				y := micro.cast(s, func(s *torch.Scope) torch.Tensor { return m.Encoder.Forward(s, x, pass) })
-				return use(y, done+from, done+to)
+				return use(s, c.Images(s, from, to), pass, done+from, done+to)
 			})
 		}
 		done += rows

@@ -107,6 +107,19 @@ func (r *run) newEncoder(s *torch.Scope, resume bool) (lejepa.Encoder, error) {
 	return encoder, nil
 }
 
+// checkSegments reports an encoder whose activations cannot be computed again, if they are to be.
+func (r *run) checkSegments() error {
+	if !r.segments {
+		return nil
+	}
+	e, scripted := r.model.Encoder.(*vision.Encoder)
+	if _, ok := r.model.Encoder.(lejepa.Segmented); ok && !(scripted && e.Scripted()) {
+		return nil
+	}
+	return fmt.Errorf("--checkpoint-activations: %s has no segments to compute again; expected an encoder of this module, or a lejepa.Segmented of one's own; --micro-batch saves memory with any",
+		r.encoderName())
+}
+
 // scripted makes the encoder of a TorchScript module, which has to take views of every size.
 func (r *run) scripted(s *torch.Scope, file string) (lejepa.Encoder, error) {
 	layout := r.transform.Layout()

@@ -9,8 +9,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/lejepa"
+	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/runlog"
+	"github.com/gojepa/gojepa/vision"
 )
 
 // TestMicroBatch trains alike whatever the number of images that are encoded at a time, and says so.
@@ -46,4 +49,31 @@ func TestMicroBatch(t *testing.T) {
 		}
 		assert.InDeltaSlice(t, losses["auto"], losses["3"], 1e-3)
 	}
+}
+
+// TestCheckpointActivations trains alike with activations that are computed again, and refuses an encoder that cannot be cut.
+func TestCheckpointActivations(t *testing.T) {
+	losses := map[bool][]float64{}
+	for _, again := range []bool{false, true} {
+		cfg := small(t)
+		cfg.Schedule.Steps, cfg.Schedule.Checkpoint = config.Of(3), again
+		res, err := Run(context.Background(), cfg, WithSource(&stripes{n: 40}))
+		require.NoError(t, err)
+		log, err := runlog.Read(filepath.Join(res.Out, metricsFile))
+		require.NoError(t, err)
+		for _, s := range log.Steps {
+			losses[again] = append(losses[again], s.Loss, s.GradNorm)
+		}
+	}
+	require.Len(t, losses[true], 6)
+	assert.InDeltaSlice(t, losses[false], losses[true], 1e-4)
+
+	cfg := small(t)
+	cfg.Schedule.Checkpoint = true
+	whole := func(s *torch.Scope, seed uint64) (lejepa.Encoder, error) {
+		e, err := vision.New(s, vision.Spec{Name: "vit_tiny_patch16_224", ImageSize: 16, PatchSize: 4, Channels: 1, Width: 16, Depth: 1, Heads: 2}, seed, torch.Float32)
+		return struct{ lejepa.Encoder }{e}, err
+	}
+	_, err := Run(context.Background(), cfg, WithSource(&stripes{n: 40}), WithEncoder(whole))
+	assert.ErrorContains(t, err, "--checkpoint-activations: its own encoder has no segments")
 }

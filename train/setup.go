@@ -211,6 +211,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	r.bf16 = c.Precision == "bf16"
 	r.seed = c.Seed
 	r.micro = c.Schedule.MicroBatch.Or(0)
+	r.segments = c.Schedule.Checkpoint
 	if c.Optim.ClipNorm.On {
 		r.clip = c.Optim.ClipNorm.Norm
 	}
@@ -224,6 +225,9 @@ func (r *run) build(ctx context.Context, resume bool) error {
 			return
 		}
 		r.model.Encoder = encoder
+		if failed = r.checkSegments(); failed != nil {
+			return
+		}
 		r.model.Projector = lejepa.NewProjector(s, r.model.Encoder.Dim(), projector, c.Seed^projectorSeed, torch.Float32)
 		r.optimiser, failed = r.newOptimiser(s)
 		if c.Optim.EMA > 0 {

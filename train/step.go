@@ -52,6 +52,7 @@ type trainer struct {
 	bf16      bool
 	clip      float64 // largest norm of the gradient, 0 for no limit
 	micro     int     // images that are encoded at a time, 0 for all
+	segments  bool    // activations within the encoder's blocks are computed again
 	seed      uint64
 	mean, std []float64 // of each channel, of samples in [0, 1]
 }
@@ -100,8 +101,12 @@ func (t *trainer) gradients(s *torch.Scope, step int, b *views.Batch) lejepa.Los
 	objective := func(s *torch.Scope, z torch.Tensor) lejepa.Loss {
 		return t.objective.Compute(s, z, globals(b), uint64(step))
 	}
-	if t.micro > 0 && t.micro < b.Rows() {
-		return t.model.Accumulate(s, t.crops(b), int64(b.Rows()), lejepa.Micro{Images: int64(t.micro), Cast: t.precision()}, pass, objective)
+	if micro := t.micro > 0 && t.micro < b.Rows(); micro || t.segments {
+		cut := lejepa.Micro{Images: int64(b.Rows()), Cast: t.precision(), Segments: t.segments}
+		if micro {
+			cut.Images = int64(t.micro)
+		}
+		return t.model.Accumulate(s, t.crops(b), int64(b.Rows()), cut, pass, objective)
 	}
 	loss := objective(s, t.forward(s, b, pass))
 	loss.Total.Backward()

@@ -43,7 +43,12 @@ func (n *cnn) dim() int64    { return n.width }
 func (n *cnn) prefix() int64 { return 0 }
 
 func (n *cnn) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
-	x = n.last(s, x, p).MeanDims(false, 2, 3)
+	return n.pooled(s, n.last(s, x, p))
+}
+
+// pooled makes the embedding of the last map.
+func (n *cnn) pooled(s *torch.Scope, x torch.Tensor) torch.Tensor {
+	x = x.MeanDims(false, 2, 3)
 	for _, l := range n.head {
 		x = l.Forward(s, x)
 	}

@@ -177,6 +177,11 @@ func (n *vitNet) dim() int64 {
 
 func (n *vitNet) forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
 	n.walk(s, x, p, func(_ *vitBlock, _, y torch.Tensor) { x = y })
+	return n.pooled(s, x)
+}
+
+// pooled makes the embedding of the last block's tokens.
+func (n *vitNet) pooled(s *torch.Scope, x torch.Tensor) torch.Tensor {
 	// The norm works token by token, so that only the tokens that are used need it.
 	if n.average {
 		x = n.patches(x)

@@ -231,7 +231,7 @@ views:
   std: 0.2
 loss: {lambda: 0.05, slices: 256, directions: orthogonal, resample_every: 4, test: watson, knots: 9, t_max: 5, symmetric: true, weight: uniform, clip: 0.5}
 projector: {hidden: [64], dim: 128}
-schedule: {batch_size: 32, micro_batch: 8, steps: 1e5}
+schedule: {batch_size: 32, micro_batch: 8, checkpoint_activations: true, steps: 1e5}
 optim: {name: muon, layer_decay: 0.5, momentum: 0.5, trust: 0.01, ema: 0.25, muon_scale: original, lr: 1.0e-10, weight_decay: 0.1, warmup_steps: 0.5epochs, final_lr_fraction: 0, betas: [0.8, 0.95], eps: 1.0e-6, clip_norm: 1.5}
 precision: bf16
 device: cuda:3
