@@ -2,7 +2,7 @@
 """The whole training step beside PyTorch: images per second and memory, as a Markdown table.
 
 The step is LeJEPA's on 64 images: 2 views of 64 px and 4 of 32 px, encoder, projector 2048-2048-16, prediction loss,
-SIGReg on 1024 slices, backward, AdamW. The opponents are torch==2.11.0 with timm==1.0.31, as people write it and as an
+SIGReg on 1024 slices, backward, AdamW; and the time that a program takes to its first one. The opponents are torch==2.11.0 with timm==1.0.31, as people write it and as an
 expert tunes it: attention by plain matrix products where sequences are short, channels last, AdamW fused. All are measured
 in turn, several times over, in this one run and on as many threads; the least time of each counts, since whatever else the
 machine does only ever adds to it. Memory is the most that a process had, libraries included.
@@ -85,6 +85,7 @@ def worker(kind, name, precision, threads):
         optimiser.step()
         return loss.item()
 
+    print(json.dumps({"ready": True}), flush=True)
     step()
     for line in sys.stdin:
         least = float("inf")
@@ -100,18 +101,24 @@ class Python:
     """A worker process."""
 
     def __init__(self, kind, name, precision, threads):
+        began = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--worker", kind, "--models", name, "--precisions", precision, "--threads", str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.measure(1)  # once it is ready, it waits
+        self.read()
+        self.start = time.perf_counter() - began  # to the first step
+        self.measure(1)
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"step.py: a worker stopped: exit status {self.process.wait()}")
+        return json.loads(line)
 
     def measure(self, steps):
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"step.py: a worker stopped: exit status {self.process.wait()}")
-        answer = json.loads(line)
+        answer = self.read()
         return answer["ms"], answer["MB"]
 
     def close(self):
@@ -150,6 +157,20 @@ def contest(rivals, rounds, steps):
     return least, most
 
 
+def start(binary, folder):
+    """Seconds from the start of cmd/train to the first step on the digits that come with it."""
+    began = time.perf_counter()
+    process = subprocess.Popen([binary, "--demo", "--out", str(pathlib.Path(folder) / "run")], stderr=subprocess.PIPE, text=True)
+    try:
+        for line in process.stderr:
+            if "parameters" in line:
+                return time.perf_counter() - began
+        sys.exit(f"step.py: cmd/train stopped before its first step: exit status {process.wait()}")
+    finally:
+        process.kill()
+        process.wait()
+
+
 def main(args):
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(pathlib.Path(tempfile.gettempdir()) / "gojepa-inductor"))
     kinds = {"written": "PyTorch as written", "tuned": "PyTorch tuned"} | ({"compiled": "PyTorch compiled"} if args.compiled else {})
@@ -159,13 +180,20 @@ def main(args):
         print(f"{args.threads} threads; the least of {args.rounds} rounds of {args.steps} steps\n")
         print("| step of 64 images, 2 × 64 + 4 × 32 px | gojepa | " + " | ".join(kinds.values()) + " |")
         print("| --- |" + " --- |" * (len(kinds) + 1))
+        starts = []
         for name in args.models.split(","):
             for precision in args.precisions.split(","):
                 rivals = [Go(binary, name, precision, args.threads), *(Python(k, name, precision, args.threads) for k in kinds)]
+                starts.append(rivals[1].start)
                 ms, mb = contest(rivals, args.rounds, args.steps)
                 cells = [f"{1000 * IMAGES / ms[0]:.1f} images/s, {mb[0]:.0f} MB"]
                 cells += [f"{1000 * IMAGES / t:.1f} ({t / ms[0]:.2f} ×), {m:.0f} MB" for t, m in zip(ms[1:], mb[1:])]
                 print(f"| {MODELS[name][2]}, {precision} | " + " | ".join(cells) + " |", flush=True)
+        command = str(pathlib.Path(folder) / "train")
+        subprocess.run(["go", "build", "-o", command, "./cmd/train"], cwd=ROOT, check=True)
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+            least = min(start(command, one), start(command, two))
+        print(f"\nfrom the start of the program to the first step: gojepa {least:.2f} s, PyTorch {min(starts):.1f} s")
 
 
 if __name__ == "__main__":
