@@ -308,6 +308,18 @@ func (r *run) facts(log *runlog.Log) []report.FactGroup {
 	if n := len(log.Steps); n > 0 && log.Steps[n-1].Seconds > 0 {
 		rate = float64(n*c.Schedule.BatchSize.Or(0)) / log.Steps[n-1].Seconds
 	}
+	training := []report.Fact{
+		{Name: "steps", Value: thousands(r.at.Step)},
+		{Name: "time", Value: progress.Duration(r.at.Elapsed)},
+		{Name: "images per second", Value: fmt.Sprintf("%.0f", rate)},
+		{Name: "precision", Value: c.Precision},
+		{Name: "device", Value: r.th.Device().String()},
+		{Name: "libtorch", Value: torch.Version()},
+		{Name: "gojepa", Value: version()},
+	}
+	for _, b := range log.Backs {
+		training = append(training, report.Fact{Name: "stepped back", Value: fmt.Sprintf("step %d diverged; on from step %d with seed %d", b.From, b.Step, b.Seed)})
+	}
 	return []report.FactGroup{
 		{Name: "Data", Facts: []report.Fact{
 			{Name: "images", Value: thousands(r.data.train.Len())},
@@ -319,14 +331,7 @@ func (r *run) facts(log *runlog.Log) []report.FactGroup {
 			{Name: "parameters", Value: fmt.Sprintf("%.2f M", float64(r.model.Encoder.Params().Count())/1e6)},
 			{Name: "embedding", Value: fmt.Sprint(r.model.Encoder.Dim())},
 		}},
-		{Name: "Training", Facts: []report.Fact{
-			{Name: "steps", Value: thousands(r.at.Step)},
-			{Name: "time", Value: progress.Duration(r.at.Elapsed)},
-			{Name: "images per second", Value: fmt.Sprintf("%.0f", rate)},
-			{Name: "precision", Value: c.Precision},
-			{Name: "device", Value: r.th.Device().String()},
-			{Name: "libtorch", Value: torch.Version()},
-		}},
+		{Name: "Training", Facts: training},
 	}
 }
 

@@ -88,23 +88,28 @@ func (r *run) preview(ctx context.Context) (image.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		rows[row] = append(rows[row], thumbnail(shown(m)))
-		for g, l := range b.Groups {
-			for v := range l.Views {
-				view := &images.Image{Channels: l.Channels, Height: l.Size, Width: l.Size}
-				if l.Deep {
-					view.Float = b.FloatView(g, v, row)
-				} else {
-					view.Pix = b.View(g, v, row)
-				}
-				rows[row] = append(rows[row], thumbnail(shown(view)))
-			}
-		}
+		rows[row] = append([]image.Image{thumbnail(shown(m))}, viewsOf(b, row)...)
 	}
 	if len(rows) == 0 {
 		return nil, errors.New("preview: there are no images")
 	}
 	return arrange(rows), nil
+}
+
+// viewsOf are the views of a row, as large as they are up to the size of a cell.
+func viewsOf(b *views.Batch, row int) (all []image.Image) {
+	for g, l := range b.Groups {
+		for v := range l.Views {
+			view := &images.Image{Channels: l.Channels, Height: l.Size, Width: l.Size}
+			if l.Deep {
+				view.Float = b.FloatView(g, v, row)
+			} else {
+				view.Pix = b.View(g, v, row)
+			}
+			all = append(all, thumbnail(shown(view)))
+		}
+	}
+	return all
 }
 
 // thumbnail is m, made smaller if it is larger than a cell.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/gojepa/gojepa/lejepa"
@@ -106,23 +108,37 @@ func (r *run) train(ctx context.Context) (err error) {
 	// Also where the run does not get to its end, which may be because of them.
 	defer func() { err = errors.Join(err, r.writeBroken()) }()
 
+	if r.at.Step == 0 && r.newest < 0 && r.cfg.OnDivergence == "back" {
+		if err := r.checkpoint(); err != nil { // to go back to, before there is another
+			return err
+		}
+	}
 	loader, err := r.loader(ctx)
 	if err != nil {
 		return err
 	}
-	defer loader.Close()
+	defer func() { loader.Close() }()
 	images := 0
 	var spent, waited time.Duration // since the first batch, which nothing could be done before
 	saved := time.Now()
 	r.evaluated = saved
+	if err := r.evaluateIfDue(ctx, loader.Steps()); err != nil { // where a run goes on that was stopped before
+		return r.stop(ctx, err)
+	}
 	for r.at.Step < r.steps {
 		began := time.Now()
 		batch, err := loader.Next(ctx)
 		if err != nil {
-			return r.stop(ctx, err)
+			return r.stop(ctx, r.withoutData(ctx, err))
 		}
 		wait := time.Since(began)
 		f, err := r.step(ctx, r.at.Step, batch)
+		if d := (*DivergedError)(nil); errors.As(err, &d) {
+			if loader, err = r.diverged(ctx, loader, batch, d, f); err != nil {
+				return r.stop(ctx, err)
+			}
+			continue
+		}
 		if err != nil {
 			return r.stop(ctx, err)
 		}
@@ -142,22 +158,33 @@ func (r *run) train(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		// Before the checkpoint, which says whether it has been done.
+		if err := r.evaluateIfDue(ctx, loader.Steps()); err != nil {
+			return r.stop(ctx, err)
+		}
 		if r.cfg.CheckpointEvery.Due(r.at.Step, loader.Steps(), time.Since(saved)) {
 			if err := r.checkpoint(); err != nil {
 				return err
 			}
 			saved = time.Now()
 		}
-		if r.at.Step < r.steps && r.cfg.EvalEvery.Due(r.at.Step, loader.Steps(), time.Since(r.evaluated)) {
-			if _, err := r.evaluate(ctx); err != nil {
-				if ctx.Err() != nil {
-					return r.stop(ctx, err)
-				}
-				r.printf("not evaluated after step %d: %v\n", r.at.Step, err)
-			}
-		}
 	}
 	return r.checkpoint()
+}
+
+// evaluateIfDue evaluates after some steps, but for the last, after which [run.finish] does. Figures that cannot be had do not
+// end a run: an error is of the context, or of the record.
+func (r *run) evaluateIfDue(ctx context.Context, stepsPerEpoch int) error {
+	if r.at.Step == 0 || r.at.Step >= r.steps || r.at.Evaluated == r.at.Step || !r.cfg.EvalEvery.Due(r.at.Step, stepsPerEpoch, time.Since(r.evaluated)) {
+		return nil
+	}
+	if _, err := r.evaluate(ctx); ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	} else if err != nil {
+		r.printf("not evaluated after step %d: %v\n", r.at.Step, err)
+	}
+	r.at.Evaluated = r.at.Step
+	return nil
 }
 
 // share is a part of a time, 0 if there was none.
@@ -168,14 +195,29 @@ func share(part, whole time.Duration) float64 {
 	return part.Seconds() / whole.Seconds()
 }
 
-// stop ends a run early. If that is because its context ended, the run is saved first. A run that diverged keeps its
-// last checkpoint.
+// withoutData ends a run whose images cannot be had any more. What was trained until then is saved.
+func (r *run) withoutData(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	if path := r.cfg.Data.Path; r.options.source == nil && path != "" {
+		if _, gone := os.Stat(path); errors.Is(gone, fs.ErrNotExist) {
+			err = fmt.Errorf("--data %s: it was there when the run began, and is not any more: %w", path, err)
+		}
+	}
+	if failed := r.checkpoint(); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return fmt.Errorf("%w\nthe run is saved in %s after step %d of %d; the same command goes on with it", err, r.cfg.Out, r.at.Step, r.steps)
+}
+
+// stop ends a run early. If its context has ended, the run is saved first. A run that diverged keeps its last checkpoint.
 func (r *run) stop(ctx context.Context, err error) error {
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+	if ctx.Err() == nil || errors.Is(err, ErrDiverged) {
 		return err
 	}
-	if err := r.checkpoint(); err != nil {
-		return err
+	if failed := r.checkpoint(); failed != nil {
+		return errors.Join(err, failed)
 	}
-	return &Interrupted{Step: r.at.Step, Steps: r.steps, Out: r.cfg.Out, Cause: err}
+	return &Interrupted{Step: r.at.Step, Steps: r.steps, Out: r.cfg.Out, Cause: ctx.Err()}
 }

@@ -36,6 +36,8 @@ type Config struct {
 	Out             string   `yaml:"out" flag:"out" arg:"DIR" resume:"free" group:"Run" help:"folder for checkpoints, metrics, weights and report; auto is runs/ and the name of the data"`
 	Resume          bool     `yaml:"resume" flag:"resume" resume:"free" group:"Run" help:"go on where the run in --out stopped; with --resume=false a run that is there already is an error"`
 	CheckpointEvery Every    `yaml:"checkpoint_every" flag:"checkpoint-every" arg:"EVERY" resume:"free" group:"Run" help:"time between checkpoints: never, 500 (steps), 2epochs or 10m. There is one at the end, and at Ctrl-C, in any case"`
+	KeepCheckpoints int      `yaml:"keep_checkpoints" flag:"keep-checkpoints" arg:"N" resume:"free" group:"Run" help:"checkpoints to keep, 1 or more: where the newest is damaged, a run goes on from the one before"`
+	OnDivergence    string   `yaml:"on_divergence" flag:"on-divergence" enum:"stop,back" arg:"stop|back" resume:"free" group:"Run" help:"what is done when loss or gradient is not finite: stop, or go back to the last checkpoint and on with another seed, three times at most. The batch and the state before it are saved in any case, for --replay"`
 	EvalEvery       Every    `yaml:"eval_every" flag:"eval-every" arg:"EVERY" resume:"free" group:"Run" help:"time between evaluations (k-NN and linear probe) where there are labels, written likewise. There is one at the end in any case"`
 	Log             []string `yaml:"log" flag:"log" arg:"csv,tensorboard" resume:"free" group:"Run" help:"formats for the figures of all steps and evaluations besides metrics.jsonl: csv, tensorboard, or both"`
 	Seed            uint64   `yaml:"seed" flag:"seed" group:"Run" help:"names everything random: initial weights, order, views, slices, drop path"`
@@ -145,6 +147,8 @@ func Default() Config {
 		Resume:          true,
 		Log:             []string{},
 		CheckpointEvery: Every{Time: defaultCheckpointEvery},
+		KeepCheckpoints: 3,
+		OnDivergence:    "stop",
 	}
 }
 
