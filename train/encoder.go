@@ -85,8 +85,6 @@ func initOptions(cfg config.Config) vision.LoadOptions {
 func (r *run) newEncoder(s *torch.Scope, resume bool) (lejepa.Encoder, error) {
 	e := r.cfg.Encoder
 	kept := filepath.Join(r.cfg.Out, initFile)
-	_, err := os.Stat(filepath.Join(r.cfg.Out, checkpointFile))
-	resume = resume && err == nil
 	switch {
 	case r.options.encoder != nil:
 		return r.options.encoder(s, r.cfg.Seed)

@@ -15,6 +15,8 @@ import (
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/report"
+	"github.com/gojepa/gojepa/vision/images"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 // The sheet that Preview makes.
@@ -66,6 +68,22 @@ func (r *run) preview(ctx context.Context) (image.Image, error) {
 		return nil, errors.New("preview: there are no images")
 	}
 	return arrange(rows), nil
+}
+
+// viewsOf are the views of a row, as large as they are up to the size of a cell.
+func viewsOf(b *views.Batch, row int) (all []image.Image) {
+	for g, l := range b.Groups {
+		for v := range l.Views {
+			view := &images.Image{Channels: l.Channels, Height: l.Size, Width: l.Size}
+			if l.Deep {
+				view.Float = b.FloatView(g, v, row)
+			} else {
+				view.Pix = b.View(g, v, row)
+			}
+			all = append(all, thumbnail(shown(view)))
+		}
+	}
+	return all
 }
 
 // thumbnail is m, made smaller if it is larger than a cell.

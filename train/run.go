@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/gojepa/gojepa/lejepa"
@@ -111,23 +113,37 @@ func (r *run) train(ctx context.Context) (err error) {
 	// Also where the run does not get to its end, which may be because of them.
 	defer func() { err = errors.Join(err, r.writeBroken()) }()
 
+	if r.at.Step == 0 && r.newest < 0 && r.cfg.OnDivergence == "back" {
+		if err := r.checkpoint(); err != nil { // to go back to, before there is another
+			return err
+		}
+	}
 	loader, err := r.loader(ctx)
 	if err != nil {
 		return err
 	}
-	defer loader.Close()
+	defer func() { loader.Close() }()
 	images, first := 0, r.at.Step
 	r.board.Phase("training", r.steps)
 	saved := time.Now()
 	r.evaluated, r.online.began = saved, saved
+	if err := r.evaluateIfDue(ctx, loader.Steps()); err != nil { // where a run goes on that was stopped before
+		return r.stop(ctx, err)
+	}
 	for r.at.Step < r.steps {
 		began := time.Now()
 		batch, err := loader.Next(ctx)
 		if err != nil {
-			return r.stop(ctx, err)
+			return r.stop(ctx, r.withoutData(ctx, err))
 		}
 		wait := time.Since(began)
 		f, err := r.step(ctx, r.at.Step, batch)
+		if d := (*DivergedError)(nil); errors.As(err, &d) {
+			if loader, err = r.diverged(ctx, loader, batch, d, f); err != nil {
+				return r.stop(ctx, err)
+			}
+			continue
+		}
 		if err != nil {
 			return r.stop(ctx, err)
 		}
@@ -148,20 +164,32 @@ func (r *run) train(ctx context.Context) (err error) {
 			return err
 		}
 		r.board.Step(record)
+		r.stepTime = r.trained / time.Duration(max(1, r.at.Step-first-1))
+		// Before the checkpoint, which says whether it has been done.
+		if err := r.evaluateIfDue(ctx, loader.Steps()); err != nil {
+			return r.stop(ctx, err)
+		}
 		if r.cfg.CheckpointEvery.Due(r.at.Step, loader.Steps(), time.Since(saved)) {
 			if err := r.checkpoint(); err != nil {
 				return err
 			}
 			saved = time.Now()
 		}
-		r.stepTime = r.trained / time.Duration(max(1, r.at.Step-first-1))
-		if r.at.Step < r.steps && r.evaluationDue(loader.Steps()) {
-			if err := r.evaluateOnline(ctx); err != nil {
-				return r.stop(ctx, err)
-			}
-		}
 	}
 	return r.checkpoint()
+}
+
+// evaluateIfDue evaluates after some steps, but for the last, after which [run.finish] does. Figures that cannot be had do not
+// end a run: an error is of the context, or of the record.
+func (r *run) evaluateIfDue(ctx context.Context, stepsPerEpoch int) error {
+	if r.at.Step == 0 || r.at.Step >= r.steps || r.at.Evaluated == r.at.Step || !r.evaluationDue(stepsPerEpoch) {
+		return nil
+	}
+	if err := r.evaluateOnline(ctx); err != nil {
+		return err
+	}
+	r.at.Evaluated = r.at.Step
+	return nil
 }
 
 // share is a part of a time, 0 if there was none.
@@ -172,14 +200,29 @@ func share(part, whole time.Duration) float64 {
 	return part.Seconds() / whole.Seconds()
 }
 
-// stop ends a run early. If that is because its context ended, the run is saved first. A run that diverged keeps its
-// last checkpoint.
+// withoutData ends a run whose images cannot be had any more. What was trained until then is saved.
+func (r *run) withoutData(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	if path := r.cfg.Data.Path; r.options.source == nil && path != "" {
+		if _, gone := os.Stat(path); errors.Is(gone, fs.ErrNotExist) {
+			err = fmt.Errorf("--data %s: it was there when the run began, and is not any more: %w", path, err)
+		}
+	}
+	if failed := r.checkpoint(); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return fmt.Errorf("%w\nthe run is saved in %s after step %d of %d; the same command goes on with it", err, r.cfg.Out, r.at.Step, r.steps)
+}
+
+// stop ends a run early. If its context has ended, the run is saved first. A run that diverged keeps its last checkpoint.
 func (r *run) stop(ctx context.Context, err error) error {
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+	if ctx.Err() == nil || errors.Is(err, ErrDiverged) {
 		return err
 	}
-	if err := r.checkpoint(); err != nil {
-		return err
+	if failed := r.checkpoint(); failed != nil {
+		return errors.Join(err, failed)
 	}
-	return &Interrupted{Step: r.at.Step, Steps: r.steps, Out: r.cfg.Out, Cause: err}
+	return &Interrupted{Step: r.at.Step, Steps: r.steps, Out: r.cfg.Out, Cause: ctx.Err()}
 }

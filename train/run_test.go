@@ -494,7 +494,7 @@ func TestTwoProcessesInOneFolder(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40}))
 	assert.ErrorContains(t, err, "another process is training there")
-	require.NoError(t, lock.Close())
+	lock.release()
 	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40}))
 	assert.NoError(t, err)
 }

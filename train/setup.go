@@ -11,9 +11,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/lejepa"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/optim"
@@ -49,8 +49,10 @@ type run struct {
 	transform views.Transform
 	steps     int      // in all
 	at        position // done
+	newest    int      // step of the newest checkpoint, if it is whole and checkpoint.safetensors; or -1
+	damaged   []string // checkpoints that are
 	log       *runlog.Writer
-	lock      *os.File  // of the run's folder
+	lock      *folderLock
 	evaluated time.Time // when features were last evaluated
 	online    online
 	stepTime  time.Duration // of a step of this session, on average
@@ -68,18 +70,26 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	if err != nil {
 		return nil, err
 	}
+	r.board = &live.Board{}
 	defer func() {
 		if err != nil {
+			r.lock.undo()
 			r.close()
 		}
 	}()
-	r.board = &live.Board{}
 	if r.server, err = listen(r.options.serve); err != nil {
 		return nil, err
 	}
 	out := cfg.Out
 	if out == "auto" {
 		out = cfg.Resolve(config.Facts{}).Out
+	}
+	// Before anything is read that another process could be writing.
+	if r.lock, err = lockFolder(out); err != nil {
+		return nil, err
+	}
+	if err := atomicfile.RemoveStale(out, ours); err != nil {
+		return nil, fmt.Errorf("removing what a process that was killed had begun to write: %w", err)
 	}
 	before, err := previous(out)
 	if err != nil {
@@ -105,37 +115,63 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 			return nil, fmt.Errorf("--labels: %s has images of fewer than two classes: expected labels of two or more, or a folder for each, right below --data and --test-data", r.data.name)
 		}
 	}
-	r.steps = cfg.TotalSteps(r.data.train.Len())
-	r.at = position{Data: fingerprintOf(r.data.train), Broken: map[string]string{}}
-	if err := r.views(); err != nil {
+	from, err := r.findCheckpoint()
+	if err != nil {
 		return nil, err
 	}
-	if r.th, err = torch.Start(torch.Options{Device: device, Threads: cfg.Threads.Or(runtime.NumCPU())}); err != nil {
+	if err := r.ready(ctx, device, from); err != nil {
 		return nil, err
 	}
-	if err := r.build(ctx, before != nil); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(cfg.Out, 0o755); err != nil {
-		return nil, fmt.Errorf("making the run's folder: %w", err)
+	if before != nil && from == nil {
+		r.printf("%s has no checkpoint yet: starting over\n", cfg.Out)
 	}
 	if err := r.keepScript(); err != nil {
-		return nil, err
-	}
-	if r.lock, err = lockFolder(cfg.Out); err != nil {
 		return nil, err
 	}
 	if err := cfg.Save(filepath.Join(cfg.Out, configFile)); err != nil {
 		return nil, err
 	}
-	if r.log, err = runlog.Open(filepath.Join(cfg.Out, metricsFile), r.at.Step); err != nil {
-		return nil, err
-	}
-	if err := r.log.Also(cfg.Out, cfg.Log...); err != nil {
+	if err := r.openLog(); err != nil {
 		return nil, err
 	}
 	r.announce()
 	return r, r.watch(ctx)
+}
+
+// ready makes views, model and optimiser, with the state of a checkpoint, which it closes, or, if that is nil, the initial one.
+func (r *run) ready(ctx context.Context, device torch.Device, from *saved) (err error) {
+	if from != nil {
+		defer func() { err = errors.Join(err, from.file.Close()) }()
+		if err := config.CheckResume(r.cfg.Out, from.made, r.cfg); err != nil {
+			return err
+		}
+	}
+	r.steps = r.cfg.TotalSteps(r.data.train.Len())
+	r.at = position{Data: fingerprintOf(r.data.train), Broken: map[string]string{}}
+	if from != nil && from.at.Data != r.at.Data {
+		return fmt.Errorf("%s was trained on other images: it had %d and there are %d now, or their names have changed: give another --out",
+			r.cfg.Out, from.at.Data.Images, r.at.Data.Images)
+	}
+	r.seed = r.cfg.Seed
+	if from != nil {
+		r.at = from.at
+		r.seed = r.at.seed(r.cfg.Seed, r.at.Step)
+	}
+	if err := r.views(); err != nil {
+		return err
+	}
+	if r.th, err = torch.Start(torch.Options{Device: device, Threads: r.cfg.Threads.Or(runtime.NumCPU())}); err != nil {
+		return err
+	}
+	return r.build(ctx, from)
+}
+
+// openLog opens the run's record, cut to where the run is.
+func (r *run) openLog() (err error) {
+	if r.log, err = runlog.Open(filepath.Join(r.cfg.Out, metricsFile), r.at.Step, r.at.Backs...); err != nil {
+		return err
+	}
+	return r.log.Also(r.cfg.Out, r.cfg.Log...)
 }
 
 // previous is the configuration of the run in a folder, nil if there is none. A folder with other things in it that has no
@@ -160,30 +196,13 @@ func previous(out string) (*config.Config, error) {
 	return &c, nil
 }
 
-// lockFolder keeps other processes from writing to the same run. The lock goes with the process.
-func lockFolder(out string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(out, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("locking the run's folder: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s: another process is training there", out)
-		}
-		// Some network file systems have no locks: better to train unlocked than not at all.
-		return nil, nil
-	}
-	return f, nil
-}
-
 // views makes the transform.
 func (r *run) views() error {
 	v := r.cfg.ViewsConfig()
 	r.mean, r.std = v.Mean, v.Std
 	r.transform = r.options.transform
 	if r.transform == nil {
-		t, err := views.New(v, r.data.kind(), r.cfg.Seed)
+		t, err := views.New(v, r.data.kind(), r.seed)
 		if err != nil {
 			return err
 		}
@@ -199,8 +218,8 @@ func (r *run) views() error {
 // projectorSeed keeps the projector's initial weights from being those of an encoder.
 const projectorSeed = 1 << 63
 
-// build makes model and optimiser, and loads the checkpoint of a run that goes on.
-func (r *run) build(ctx context.Context, resume bool) error {
+// build makes model and optimiser, with the state of a checkpoint or, if that is nil, the initial one.
+func (r *run) build(ctx context.Context, from *saved) error {
 	c := r.cfg
 	projector := lejepa.ProjectorConfig{Hidden: c.Projector.Hidden, Dim: c.Projector.Dim}
 	r.objective = newObjective(c)
@@ -209,7 +228,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	}
 	r.schedule = optim.Schedule{Peak: c.Optim.LR.Or(0), Final: c.Optim.FinalLR.Or(0), Warmup: c.Warmup(r.data.train.Len()), Steps: r.steps}
 	r.bf16 = c.Precision == "bf16"
-	r.seed = c.Seed
+	r.objective.Slices.Seed = r.seed
 	r.micro = c.Schedule.MicroBatch.Or(0)
 	r.segments = c.Schedule.Checkpoint
 	if c.Optim.ClipNorm.On {
@@ -219,7 +238,7 @@ func (r *run) build(ctx context.Context, resume bool) error {
 	var failed error
 	err := r.th.Do(ctx, func(s *torch.Scope) {
 		r.expected = r.objective.SIGReg().Expected(s, int64(c.Schedule.BatchSize.Or(1)))
-		encoder, err := r.newEncoder(s, resume)
+		encoder, err := r.newEncoder(s, from != nil)
 		if err != nil {
 			failed = err
 			return
@@ -233,32 +252,11 @@ func (r *run) build(ctx context.Context, resume bool) error {
 		if c.Optim.EMA > 0 {
 			r.average = optim.NewEMA(s, c.Optim.EMA, encoder.Params())
 		}
-		if failed == nil && resume {
-			failed = r.resume(s, filepath.Join(c.Out, checkpointFile))
+		if failed == nil && from != nil {
+			failed = r.restore(s, from)
 		}
 	})
 	return errors.Join(err, failed)
-}
-
-// resume goes on from a checkpoint. A run that was stopped before its first begins again.
-func (r *run) resume(s *torch.Scope, path string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		r.printf("%s has no checkpoint yet: starting over\n", r.cfg.Out)
-		return nil
-	}
-	at, err := r.load(s, path, func(made config.Config) error { return config.CheckResume(r.cfg.Out, made, r.cfg) })
-	if err != nil {
-		return err
-	}
-	if at.Data != r.at.Data {
-		return fmt.Errorf("%s was trained on other images: it had %d and there are %d now, or their names have changed: give another --out",
-			r.cfg.Out, at.Data.Images, r.at.Data.Images)
-	}
-	if at.Broken == nil {
-		at.Broken = map[string]string{}
-	}
-	r.at = at
-	return nil
 }
 
 // loader makes views from where the run is.
@@ -266,7 +264,7 @@ func (r *run) loader(ctx context.Context) (*views.Loader, error) {
 	c := views.DefaultLoaderConfig()
 	c.BatchSize = r.cfg.Schedule.BatchSize.Or(c.BatchSize)
 	c.Workers = r.cfg.Workers.Or(runtime.NumCPU())
-	c.Seed = r.cfg.Seed
+	c.Seed = r.seed
 	c.Step = r.at.Step
 	c.Reduce = r.cfg.Views.Reduce
 	c.MaxBroken = max(r.cfg.Data.MaxBroken, 1/float64(r.data.train.Len())) // one is never too many
@@ -286,22 +284,6 @@ func (r *run) leftOut(b views.Broken) {
 // epoch is how many passes over the images are done.
 func (r *run) epoch() float64 {
 	return float64(r.at.Step) / float64(r.cfg.StepsPerEpoch(r.data.train.Len()))
-}
-
-// checkpoint saves the run. It goes on even if the run's context has ended.
-func (r *run) checkpoint() error {
-	text, err := r.cfg.Encode()
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if err := r.log.Sync(); err != nil {
-		return err
-	}
-	var failed error
-	err = r.th.Do(context.Background(), func(s *torch.Scope) {
-		failed = r.save(s, filepath.Join(r.cfg.Out, checkpointFile), r.at, text, r.metadata())
-	})
-	return errors.Join(err, failed)
 }
 
 // close frees what the run holds.
@@ -327,9 +309,8 @@ func (r *run) close() {
 	if r.th != nil {
 		r.th.Close()
 	}
-	if r.lock != nil {
-		r.lock.Close()
-	}
+	r.before.free()
+	r.lock.release()
 }
 
 // printf writes a message, above the bar if there is one.

@@ -20,6 +20,7 @@ var ErrDiverged = errors.New("loss or gradient is not finite")
 
 // DivergedError says where a run diverged. Weights and checkpoints are those from before that step.
 type DivergedError struct {
+	Dir      string         // folder with the batch and the state before the step, which [Replay] repeats; "" if it could not be saved
 	Step     int            // the step, 1 being the first
 	Metrics  lejepa.Metrics // its figures
 	GradNorm float64        // norm of its gradient
@@ -33,8 +34,12 @@ func (e *DivergedError) Error() string {
 	if n := len(files) - 10; n > 0 {
 		files, more = files[:10], fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf("step %d: %v (prediction %g, SIGReg %g, gradient's norm %g); with another --out, a lower --lr or a limit on the norm, --optim.clip_norm, may help. Images of the batch: %s%s",
-		e.Step, ErrDiverged, e.Metrics.Prediction, e.Metrics.SIGReg, e.GradNorm, strings.Join(files, ", "), more)
+	repeat := ""
+	if e.Dir != "" {
+		repeat = fmt.Sprintf(" Its batch and the state before it are in %s; this repeats it: train --replay %s --at %d", e.Dir, e.Dir, e.Step)
+	}
+	return fmt.Sprintf("step %d: %v (prediction %g, SIGReg %g, gradient's norm %g); --on-divergence back goes on from the last checkpoint with another seed; with another --out, a lower --lr or a limit on the norm, --optim.clip_norm, may help. Images of the batch: %s%s.%s",
+		e.Step, ErrDiverged, e.Metrics.Prediction, e.Metrics.SIGReg, e.GradNorm, strings.Join(files, ", "), more, repeat)
 }
 
 // Unwrap returns [ErrDiverged].
@@ -55,6 +60,7 @@ type trainer struct {
 	segments  bool    // activations within the encoder's blocks are computed again
 	seed      uint64
 	mean, std []float64 // of each channel, of samples in [0, 1]
+	before    buffers   // as they were before the step
 }
 
 // figures are what one step came to.
@@ -72,10 +78,12 @@ func (f figures) finite() bool {
 func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, error) {
 	f := figures{lr: t.schedule.At(step)}
 	err := t.th.Do(ctx, func(s *torch.Scope) {
+		t.before.take(s, t.parts())
 		t.optimiser.ZeroGrad(s)
 		f.Metrics = t.gradients(s, step, b).Metrics()
 		f.gradNorm = t.optimiser.GradNorm(s)
 		if !f.finite() {
+			t.before.restore(s)
 			return // the weights stay as they are
 		}
 		if t.clip > 0 && f.gradNorm > t.clip {

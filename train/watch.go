@@ -175,6 +175,9 @@ func (r *run) facts() []report.FactGroup {
 			report.Fact{Name: "waiting for data", Value: percent(share(r.waited, r.trained))},
 			report.Fact{Name: "evaluations", Value: percent(share(r.online.spent, r.trained+r.online.spent)) + " of the time"})
 	}
+	for _, b := range r.at.Backs {
+		training = append(training, report.Fact{Name: "stepped back", Value: fmt.Sprintf("step %d diverged; on from step %d with seed %d", b.From, b.Step, b.Seed)})
+	}
 	return []report.FactGroup{
 		{Name: "Data", Facts: []report.Fact{
 			{Name: "images", Value: thousands(r.data.train.Len())},

@@ -24,14 +24,20 @@ type extra struct {
 	Preview   string `yaml:"preview" flag:"preview" arg:"FILE" help:"write a picture (PNG) of some images and their views, and train nothing"`
 	Serve     string `yaml:"serve" flag:"serve" arg:"[HOST]:PORT" help:"show the report while training, at http://127.0.0.1:PORT, and keep it up to date; it is seen from this machine only, unless a HOST such as 0.0.0.0 is given. PORT 0 is any that is free"`
 	Baselines bool   `yaml:"baselines" flag:"baselines" help:"evaluate raw pixels and the untrained encoder too, where there are labels"`
+	Replay    string `yaml:"replay" flag:"replay" arg:"RUN" help:"do the step --at of the run in a folder again, bit for bit, and write its views, its images' names and its figures to --out, by default beside the run; also a folder that a step which diverged was saved in. --data, if the images have moved, --device, --threads and --workers may be given; all else is the run's"`
+	At        int    `yaml:"at" flag:"at" arg:"STEP" help:"the step to --replay, as metrics.jsonl counts them, from 1"`
+	Code      int    `yaml:"interrupted_code" flag:"interrupted-code" arg:"CODE" help:"exit code of a run that was told to stop (SIGTERM, Ctrl-C, SIGUSR2, SIGHUP) and is saved, by which batch systems know to start it again: Grid Engine's is 99"`
 }
+
+// interrupted is sysexits.h's EX_TEMPFAIL: the same command will do later.
+const interrupted = 75
 
 func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // command runs a command line and returns the exit code.
 func command(line []string, stdout, stderr io.Writer) int {
 	cfg := config.Default()
-	var x extra
+	x := extra{Code: interrupted}
 	// What the demo sets, a file and other flags may change, so that it has to be there before them.
 	if wantsDemo(line) {
 		cfg = demo()
@@ -47,7 +53,8 @@ func command(line []string, stdout, stderr io.Writer) int {
 		Synopsis: "pretrains an image encoder on images without labels, by LeJEPA.",
 		About: `Without flags it trains on the MNIST digits, which a Go module holds. The run's folder, --out, gets the
 encoder's weights (encoder.safetensors, with timm's keys), the run's record (metrics.jsonl), its configuration and a
-report to look at. Ctrl-C saves the run; the same command goes on with it.`,
+report to look at. Ctrl-C or SIGTERM saves the run and ends it with code 75, the same again at once; the same
+command goes on with it.`,
 		Examples: []cli.Example{
 			{For: "your own images", Line: "train --data photos --out runs/photos"},
 			{For: "a ViT on small grey images, with the folders' names for evaluation", Line: "train --data xrays --labels --model vit_small_patch16_224 --image-size 128 --patch-size 8"},
@@ -60,13 +67,28 @@ report to look at. Ctrl-C saves the run; the same command goes on with it.`,
 			return err
 		},
 		FileFlag: "config",
-		Check:    func() error { return cfg.Validate() },
+		Check:    func() error { return errors.Join(cfg.Validate(), x.validate()) },
 	}
 	cmd.Flags("Command", &x)
 	cmd.Flags("", &cfg)
 	return cmd.Main(line, stdout, stderr, func(ctx context.Context, _ []string) error {
 		return run(ctx, cfg, x, stdout, stderr)
 	})
+}
+
+// validate names what cannot be.
+func (x extra) validate() error {
+	var errs []error
+	if x.Code < 1 || x.Code > 255 {
+		errs = append(errs, fmt.Errorf("interrupted_code: %d, expected 1 to 255", x.Code))
+	}
+	if x.Replay != "" && x.At < 1 {
+		errs = append(errs, fmt.Errorf("at: %d, expected the step to replay, 1 or more", x.At))
+	}
+	if x.Replay == "" && x.At != 0 {
+		errs = append(errs, fmt.Errorf("at: %d, expected --replay RUN with it", x.At))
+	}
+	return errors.Join(errs...)
 }
 
 // wantsDemo looks for the flag in a command line that is not parsed yet.
@@ -108,6 +130,9 @@ func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writ
 		_, err := fmt.Fprintf(stdout, "views    %s\n", x.Preview)
 		return err
 	}
+	if x.Replay != "" {
+		return replay(ctx, cfg, x, stdout, stderr)
+	}
 	opts := []train.Option{train.WithOutput(stderr)}
 	if x.Serve != "" {
 		opts = append(opts, train.WithServer(x.Serve))
@@ -119,7 +144,9 @@ func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writ
 	var stopped *train.Interrupted
 	if errors.As(err, &stopped) {
 		fmt.Fprintf(stderr, "%v\nThe same command goes on with it.\n", stopped)
-		return err
+	}
+	if errors.Is(err, context.Canceled) { // perhaps before there was anything to save
+		return cli.Exit(x.Code, err)
 	}
 	var mismatch *config.MismatchError
 	if errors.As(err, &mismatch) {

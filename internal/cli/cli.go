@@ -25,7 +25,7 @@ const (
 	OK          = 0
 	Failed      = 1   // the work failed
 	Misused     = 2   // flags or configuration were wrong; no work was begun
-	Interrupted = 130 // Ctrl-C or SIGTERM; what was done is saved
+	Interrupted = 130 // Ctrl-C or SIGTERM
 )
 
 // Example is a command line and what it is for.
@@ -206,9 +206,11 @@ func (c *Command) suggest(name string) string {
 	return ""
 }
 
-// Main parses a command line and runs the command. Its context ends at Ctrl-C or SIGTERM, and a second one ends the
-// process at once; if run then returns an error that is context.Canceled, nothing more is printed, since only run knows
-// what it saved. Other errors go to stderr, one a line, begun with the command's name. Main returns the exit code.
+// Main parses a command line and runs the command. Its context ends at Ctrl-C, SIGTERM, SIGUSR2, which batch systems send
+// some time before they kill a job, and SIGHUP, if the process was not begun with that ignored. The same signal again ends the
+// process at once; another does not, as batch systems send several kinds. If run then returns an error that is context.Canceled,
+// nothing more is printed, since only run knows what it saved. Other errors go to stderr, one a line, begun with the command's
+// name. Main returns the exit code.
 func (c *Command) Main(line []string, stdout, stderr io.Writer, run func(ctx context.Context, args []string) error) int {
 	args, err := c.Parse(line)
 	if h := (help{}); errors.As(err, &h) {
@@ -222,13 +224,15 @@ func (c *Command) Main(line []string, stdout, stderr io.Writer, run func(ctx con
 		fmt.Fprintf(stderr, "%s: --help lists the flags\n", c.Name)
 		return Misused
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop)
 	err = run(ctx, args)
+	code := new(exit)
 	switch {
 	case err == nil:
 		return OK
+	case ctx.Err() != nil && errors.Is(err, context.Canceled) && errors.As(err, code):
+		return code.code
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return Interrupted
 	}
@@ -237,6 +241,49 @@ func (c *Command) Main(line []string, stdout, stderr io.Writer, run func(ctx con
 		return Misused
 	}
 	return Failed
+}
+
+// interruptible returns a context that ends at the first signal that asks the process to stop.
+func interruptible(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	asked := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGUSR2}
+	if !signal.Ignored(syscall.SIGHUP) {
+		asked = append(asked, syscall.SIGHUP)
+	}
+	signals, done := make(chan os.Signal, len(asked)), make(chan struct{})
+	signal.Notify(signals, asked...)
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				cancel()
+				signal.Reset(s)
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}
+
+// exit is an error with an exit code of its own.
+type exit struct {
+	error
+	code int
+}
+
+func (e exit) Unwrap() error { return e.error }
+
+// Exit gives the error of a run that was interrupted an exit code of its own, in place of Interrupted.
+func Exit(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return exit{err, code}
 }
 
 // complain prints an error, each line of it begun with the command's name.

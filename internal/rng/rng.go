@@ -24,6 +24,7 @@ const (
 	Probe                         // evaluation: probe initialisation, splits
 	Sample                        // subsets of a collection
 	Simulation                    // samples of a known distribution; counter: number of the set
+	Retry                         // the seed of a run that diverged and stepped back; counter: how often it has
 )
 
 // New returns the stream named by seed, purpose and up to two counters. The generator is ChaCha8, keyed by that name:

@@ -36,6 +36,8 @@ type Config struct {
 	Out             string   `yaml:"out" flag:"out" arg:"DIR" resume:"free" group:"Run" help:"folder for checkpoints, metrics, weights and report; auto is runs/ and the name of the data"`
 	Resume          bool     `yaml:"resume" flag:"resume" resume:"free" group:"Run" help:"go on where the run in --out stopped; with --resume=false a run that is there already is an error"`
 	CheckpointEvery Every    `yaml:"checkpoint_every" flag:"checkpoint-every" arg:"EVERY" resume:"free" group:"Run" help:"time between checkpoints: never, 500 (steps), 2epochs or 10m. There is one at the end, and at Ctrl-C, in any case"`
+	KeepCheckpoints int      `yaml:"keep_checkpoints" flag:"keep-checkpoints" arg:"N" resume:"free" group:"Run" help:"checkpoints to keep, 1 or more: where the newest is damaged, a run goes on from the one before"`
+	OnDivergence    string   `yaml:"on_divergence" flag:"on-divergence" enum:"stop,back" arg:"stop|back" resume:"free" group:"Run" help:"what is done when loss or gradient is not finite: stop, or go back to the last checkpoint and on with another seed, three times at most. The batch and the state before it are saved in any case, for --replay"`
 	EvalEvery       Every    `yaml:"eval_every" flag:"eval-every" arg:"EVERY" resume:"free" group:"Run" help:"time between evaluations on some of the images: rank and Gaussianity and, where there are labels, k-NN and linear probe. Written likewise, or 2% for as often as fits into that share of the time; auto is 5%. Which steps a share comes to depends on the machine; a count of steps does not. There is one at the end, of all images, in any case"`
 	EvalSamples     int      `yaml:"eval_samples" flag:"eval-samples" arg:"N" resume:"free" group:"Run" help:"images that evaluations during training look at, drawn by the seed from those to test with or, without them, from all; where there are labels, as many again teach k-NN and probe. They are decoded once if they take less than 256 MB"`
 	Log             []string `yaml:"log" flag:"log" arg:"csv,tensorboard" resume:"free" group:"Run" help:"formats for the figures of all steps and evaluations besides metrics.jsonl: csv, tensorboard, or both"`
@@ -148,6 +150,8 @@ func Default() Config {
 		CheckpointEvery: Every{Time: defaultCheckpointEvery},
 		EvalEvery:       Every{Share: autoShare},
 		EvalSamples:     2048,
+		KeepCheckpoints: 3,
+		OnDivergence:    "stop",
 	}
 }
 

@@ -76,7 +76,9 @@ loss.weight: "", expected gaussian or uniform
 optim.name: "", expected adamw, lars, muon or schedulefree
 optim.muon_scale: "", expected rms or original
 precision: "", expected auto, fp32 or bf16
+on_divergence: "", expected stop or back
 device: "", expected auto, cpu, cuda or cuda:N
+keep_checkpoints: 0, expected 1 or more
 eval_samples: 0, expected 2 or more
 out: "", expected a folder, or auto
 `), err.Error())
@@ -240,6 +242,8 @@ workers: 5
 out: "12"
 resume: false
 checkpoint_every: 2epochs
+keep_checkpoints: 1
+on_divergence: back
 eval_every: 500
 eval_samples: 100
 log: [tensorboard, csv]

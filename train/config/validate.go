@@ -89,6 +89,7 @@ func (c Config) Validate() error {
 	p.atLeast(1, "threads", c.Threads)
 	p.atLeast(1, "schedule.micro_batch", c.Schedule.MicroBatch)
 	p.atLeast(1, "workers", c.Workers)
+	p.check(c.KeepCheckpoints >= 1, "keep_checkpoints", c.KeepCheckpoints, "1 or more")
 	for _, f := range c.Log {
 		p.check(slices.Contains(runlog.Formats(), f), "log", strconv.Quote(f), strings.Join(runlog.Formats(), " or "))
 	}
