@@ -47,6 +47,7 @@ type position struct {
 
 	Evaluated int           `json:"evaluated"`       // the step after which features were last evaluated in training
 	Backs     []runlog.Back `json:"backs,omitempty"` // times that the run diverged and stepped back
+	Extra     bool          `json:"extra,omitempty"` // the checkpoint is of an interruption, and not one of those that are due
 
 	Optimiser map[string]float64 `json:"optimiser"` // its counters
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/internal/rng"
@@ -80,14 +81,14 @@ func (r *run) recordOf(f figures) runlog.Step {
 // back puts the run where its last checkpoint was made that it did not go back to yet, with other random streams from there on.
 // The checkpoint is written again with that, so that a run which is killed goes on in the same way.
 func (r *run) back(ctx context.Context, d *DivergedError) error {
-	c, err := newest(r.cfg.Out, func(step int) bool {
-		for _, b := range r.at.Backs {
-			if b.Step == step {
-				return false
-			}
-		}
-		return step < d.Step
-	}, func(path string, err error) { r.printf("%v: looking for one before it\n", err) })
+	skipped := func(path string, err error) { r.printf("%v: looking for one before it\n", err) }
+	fresh := func(at position) bool {
+		return at.Step < d.Step && !slices.ContainsFunc(r.at.Backs, func(b runlog.Back) bool { return b.Step == at.Step })
+	}
+	c, err := newest(r.cfg.Out, func(at position) bool { return fresh(at) && !at.Extra }, skipped)
+	if c == nil && err == nil {
+		c, err = newest(r.cfg.Out, fresh, skipped)
+	}
 	if err != nil {
 		return errors.Join(d, err)
 	}

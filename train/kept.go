@@ -52,14 +52,14 @@ func keptIn(dir string) (all []kept, err error) {
 
 // newest opens the newest checkpoint of a folder that is whole and wanted, and tells skipped of those that are damaged. It is
 // nil if there are none. If all are damaged that might do, that is an error: a run is not begun anew over what is left of it.
-func newest(dir string, wanted func(step int) bool, skipped func(path string, err error)) (*saved, error) {
+func newest(dir string, wanted func(at position) bool, skipped func(path string, err error)) (*saved, error) {
 	paths := []string{filepath.Join(dir, checkpointFile)}
 	others, err := keptIn(dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range others {
-		if wanted(k.step) {
+		if wanted(position{Step: k.step}) {
 			paths = append(paths, k.path)
 		}
 	}
@@ -76,7 +76,7 @@ func newest(dir string, wanted func(step int) bool, skipped func(path string, er
 		case err != nil:
 			return nil, err
 		}
-		if wanted(c.at.Step) {
+		if wanted(c.at) {
 			return c, nil
 		}
 		if err := c.file.Close(); err != nil {
@@ -92,12 +92,12 @@ func newest(dir string, wanted func(step int) bool, skipped func(path string, er
 // findCheckpoint opens the checkpoint that a run goes on from, nil if there is none.
 func (r *run) findCheckpoint() (*saved, error) {
 	r.newest = -1
-	c, err := newest(r.cfg.Out, func(int) bool { return true }, func(path string, err error) {
+	c, err := newest(r.cfg.Out, func(position) bool { return true }, func(path string, err error) {
 		r.printf("%v: looking for one before it\n", err)
 		r.damaged = append(r.damaged, path)
 	})
 	if c != nil && filepath.Base(c.path) == checkpointFile {
-		r.newest = c.at.Step
+		r.newest, r.extra = c.at.Step, c.at.Extra
 	}
 	if c != nil && r.damaged != nil {
 		r.printf("going on from %s, after step %d\n", c.path, c.at.Step)
@@ -106,20 +106,32 @@ func (r *run) findCheckpoint() (*saved, error) {
 }
 
 // checkpoint saves the run, and keeps the last ones. It goes on even if the run's context has ended.
-func (r *run) checkpoint() error {
+func (r *run) checkpoint() error { return r.saveAndKeep(false) }
+
+// checkpointNow is checkpoint for a run that is stopped. Unless checkpoints come by the clock, one that is not due after this
+// step counts as extra: it takes the place of none, and a run that diverges does not go back to it. So a run steps back to the
+// same states whether it was interrupted or not.
+func (r *run) checkpointNow() error {
+	every := r.cfg.CheckpointEvery
+	due := every.Due(r.at.Step, r.cfg.StepsPerEpoch(r.data.train.Len()), 0) || r.at.Step == r.newest && !r.extra
+	return r.saveAndKeep(every.Time == 0 && !due)
+}
+
+func (r *run) saveAndKeep(extra bool) error {
 	if err := r.log.Sync(); err != nil {
 		return err
 	}
 	path := filepath.Join(r.cfg.Out, checkpointFile)
-	if r.cfg.KeepCheckpoints > 1 && r.newest >= 0 && r.newest < r.at.Step {
+	if (r.cfg.KeepCheckpoints > 1 || extra) && !r.extra && r.newest >= 0 && r.newest < r.at.Step {
 		if err := atomicfile.Link(path, filepath.Join(r.cfg.Out, keptFile(r.newest))); err != nil {
 			return fmt.Errorf("keeping the checkpoint after step %d: %w", r.newest, err)
 		}
 	}
+	r.at.Extra = extra
 	if err := r.saveState(path); err != nil {
 		return err
 	}
-	r.newest = r.at.Step
+	r.newest, r.extra = r.at.Step, extra
 	return r.prune()
 }
 
@@ -130,6 +142,9 @@ func (r *run) prune() error {
 		return err
 	}
 	left := r.cfg.KeepCheckpoints - 1
+	if r.extra {
+		left++
+	}
 	for _, k := range others {
 		if k.step < r.at.Step && left > 0 && !slices.Contains(r.damaged, k.path) {
 			left--

@@ -66,7 +66,7 @@ func Replay(ctx context.Context, c ReplayConfig, opts ...Option) (_ *Replayed, e
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
-	from, backs, err := r.recall(c)
+	from, last, err := r.recall(c)
 	if err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
@@ -81,8 +81,14 @@ func Replay(ctx context.Context, c ReplayConfig, opts ...Option) (_ *Replayed, e
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
-	// Later checkpoints know of steps back that lay ahead of the one that is begun with.
-	r.at.Backs = backs
+	if last != nil {
+		if last.at.Data != r.at.Data {
+			return nil, fmt.Errorf("replay: %s was trained on other images: it had %d and there are %d now, or their names have changed; --data says where they are",
+				c.Run, last.at.Data.Images, r.at.Data.Images)
+		}
+		// It knows of steps back that lay ahead of the checkpoint that is begun with.
+		r.at.Backs = last.at.Backs
+	}
 	if err := r.reseed(); err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
 	}
@@ -129,17 +135,17 @@ func isRun(dir string) bool {
 }
 
 // recall finds the checkpoint before a step and sets r's configuration to what the step was done with. The checkpoint is nil where
-// none is kept. backs are all the steps back of the run.
-func (r *run) recall(c ReplayConfig) (from *saved, backs []runlog.Back, err error) {
+// none is kept. last is the newest checkpoint, closed, or nil.
+func (r *run) recall(c ReplayConfig) (from, last *saved, err error) {
 	skipped := func(path string, err error) { r.printf("%v\n", err) }
-	find := func(wanted func(step int) bool) (*saved, error) { return newest(c.Run, wanted, skipped) }
-	last, err := find(func(int) bool { return true })
+	find := func(wanted func(at position) bool) (*saved, error) { return newest(c.Run, wanted, skipped) }
+	last, err = find(func(position) bool { return true })
 	if err != nil {
 		return nil, nil, err
 	}
 	var on machine
 	if last != nil {
-		backs, on = last.at.Backs, last.on
+		on = last.on
 		if err := last.file.Close(); err != nil {
 			return nil, nil, err
 		}
@@ -148,7 +154,7 @@ func (r *run) recall(c ReplayConfig) (from *saved, backs []runlog.Back, err erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if from, err = find(func(step int) bool { return step < c.Step }); err != nil {
+	if from, err = find(func(at position) bool { return at.Step < c.Step }); err != nil {
 		return nil, nil, err
 	}
 	if c.Data != "" {
@@ -177,7 +183,7 @@ func (r *run) recall(c ReplayConfig) (from *saved, backs []runlog.Back, err erro
 		from.made.Data.Path = made.Data.Path
 	}
 	r.cfg = made
-	return from, backs, nil
+	return from, last, nil
 }
 
 // madeWith is the configuration of a step: that of the first checkpoint after it, as a run may have been made longer since, or

@@ -205,7 +205,7 @@ func (r *run) withoutData(ctx context.Context, err error) error {
 			err = fmt.Errorf("--data %s: it was there when the run began, and is not any more: %w", path, err)
 		}
 	}
-	if failed := r.checkpoint(); failed != nil {
+	if failed := r.checkpointNow(); failed != nil {
 		return errors.Join(err, failed)
 	}
 	return fmt.Errorf("%w\nthe run is saved in %s after step %d of %d; the same command goes on with it", err, r.cfg.Out, r.at.Step, r.steps)
@@ -216,7 +216,7 @@ func (r *run) stop(ctx context.Context, err error) error {
 	if ctx.Err() == nil || errors.Is(err, ErrDiverged) {
 		return err
 	}
-	if failed := r.checkpoint(); failed != nil {
+	if failed := r.checkpointNow(); failed != nil {
 		return errors.Join(err, failed)
 	}
 	return &Interrupted{Step: r.at.Step, Steps: r.steps, Out: r.cfg.Out, Cause: ctx.Err()}

@@ -52,6 +52,7 @@ type run struct {
 	steps     int      // in all
 	at        position // done
 	newest    int      // step of the newest checkpoint, if it is whole and checkpoint.safetensors; or -1
+	extra     bool     // whether that is an extra one
 	damaged   []string // checkpoints that are
 	log       *runlog.Writer
 	lock      *folderLock
