@@ -13,6 +13,7 @@ type folderLock struct {
 	file *os.File // nil where the file system has no locks
 	path string
 	made bool // the folder with it
+	new  bool // it was not there before
 }
 
 // lockFolder makes a run's folder, if there is none, and locks it.
@@ -23,6 +24,9 @@ func lockFolder(out string) (*folderLock, error) {
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return nil, fmt.Errorf("--out %s: making the folder: %w", out, err)
+	}
+	if _, err := os.Stat(l.path); errors.Is(err, os.ErrNotExist) {
+		l.new = true
 	}
 	for {
 		f, err := os.OpenFile(l.path, os.O_CREATE|os.O_RDWR, 0o644)
@@ -50,14 +54,15 @@ func lockFolder(out string) (*folderLock, error) {
 	}
 }
 
-// undo removes the folder of a run that could not begin, if it was made for it and has nothing else in it.
+// undo removes the lock from a folder in which no run could begin, and the folder, if it was made for it and has nothing else
+// in it.
 func (l *folderLock) undo() {
-	if l == nil || !l.made {
+	if l == nil || l.file == nil || !l.new || isRun(filepath.Dir(l.path)) {
 		return
 	}
-	if entries, err := os.ReadDir(filepath.Dir(l.path)); err == nil && len(entries) == 1 && l.file != nil {
-		_ = os.Remove(l.path)
-		_ = os.Remove(filepath.Dir(l.path))
+	_ = os.Remove(l.path)
+	if l.made {
+		_ = os.Remove(filepath.Dir(l.path)) // which fails where there is something in it
 	}
 	l.release()
 }

@@ -136,7 +136,7 @@ func isRun(dir string) bool {
 // recall finds the checkpoint before a step and sets r's configuration to what the step was done with. The checkpoint is nil where
 // none is kept. last is the newest checkpoint, closed, or nil.
 func (r *run) recall(c ReplayConfig) (from, last *saved, err error) {
-	skipped := func(path string, err error) { r.printf("%v\n", err) }
+	skipped := func(_ string, err error) { r.printf("%v\n", err) }
 	find := func(wanted func(at position) bool) (*saved, error) { return newest(c.Run, wanted, skipped) }
 	last, err = find(func(position) bool { return true })
 	if err != nil {

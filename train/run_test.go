@@ -354,6 +354,7 @@ func TestOutOfAnotherConfiguration(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(c.Out, "thesis.tex"), nil, 0o644))
 	_, err = Run(context.Background(), c, WithSource(&stripes{n: 40}))
 	assert.ErrorContains(t, err, "the folder has files but no run")
+	assert.NoFileExists(t, filepath.Join(c.Out, lockFile), "nothing is left in a folder that is somebody else's")
 }
 
 // exploding is an encoder whose second step gives infinities.

@@ -240,7 +240,7 @@ func TestInterrupt(t *testing.T) {
 	rest, err := io.ReadAll(said)
 	require.NoError(t, err)
 	assert.Error(t, cmd.Wait())
-	assert.Equal(t, interrupted, cmd.ProcessState.ExitCode())
+	assert.Equal(t, 75, cmd.ProcessState.ExitCode())
 	assert.Contains(t, string(rest), "the run is saved in "+out)
 	assert.Contains(t, string(rest), "The same command goes on with it")
 
@@ -261,5 +261,5 @@ func TestInterrupt(t *testing.T) {
 	_, err = io.Copy(io.Discard, said)
 	require.NoError(t, err)
 	assert.Error(t, again.Wait())
-	assert.Equal(t, interrupted, again.ProcessState.ExitCode())
+	assert.Equal(t, 75, again.ProcessState.ExitCode())
 }

@@ -122,6 +122,9 @@ def check_run(folder):
         if depth:
             options |= {"layers": [depth] * 4}
     load({"model": meta["gojepa.model"], "options": options}, file)
+    checkpoint = safetensors.torch.load_file(file.parent / "checkpoint.safetensors")  # its checksums are in the metadata
+    if not any(key.startswith("encoder.") for key in checkpoint):
+        problems.append(f"{file.parent}/checkpoint.safetensors")
     print(f"{file}: {meta['gojepa.model']} {options} loads with strict=True")
 
 
