@@ -89,6 +89,26 @@ char *gojepa_channels_last(void **out, void *self) {
   return guarded([&] { *out = new at::Tensor(ref(self).contiguous(at::MemoryFormat::ChannelsLast)); });
 }
 
+char *gojepa_gelu(void **out, void *self, int tanh) {
+  return guarded([&] { *out = new at::Tensor(at::gelu(ref(self), tanh ? "tanh" : "none")); });
+}
+
+char *gojepa_qr(void **outs, void *self) {
+  return guarded([&] {
+    auto [q, r] = at::linalg_qr(ref(self), "reduced");
+    outs[0] = new at::Tensor(std::move(q));
+    outs[1] = new at::Tensor(std::move(r));
+  });
+}
+
+char *gojepa_eigh(void **outs, void *self) {
+  return guarded([&] {
+    auto [values, vectors] = at::linalg_eigh(ref(self), "L");
+    outs[0] = new at::Tensor(std::move(values));
+    outs[1] = new at::Tensor(std::move(vectors));
+  });
+}
+
 char *gojepa_with_gradient(void **out, void *self, void *x, void *grad) {
   return guarded([&] { *out = new at::Tensor(WithGradient::apply(ref(x), ref(self), ref(grad))); });
 }

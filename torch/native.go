@@ -176,6 +176,22 @@ func nativeChannelsLast(out *libtch.Ctensor, self libtch.Ctensor) string {
 	return message(C.gojepa_channels_last((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self)))
 }
 
+func nativeGelu(out *libtch.Ctensor, self libtch.Ctensor, tanh bool) string {
+	var approximate C.int
+	if tanh {
+		approximate = 1
+	}
+	return message(C.gojepa_gelu((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self), approximate))
+}
+
+func nativeQR(outs *libtch.Ctensor, self libtch.Ctensor) string {
+	return message(C.gojepa_qr((*unsafe.Pointer)(unsafe.Pointer(outs)), unsafe.Pointer(self)))
+}
+
+func nativeEigh(outs *libtch.Ctensor, self libtch.Ctensor) string {
+	return message(C.gojepa_eigh((*unsafe.Pointer)(unsafe.Pointer(outs)), unsafe.Pointer(self)))
+}
+
 func nativeWithGradient(out *libtch.Ctensor, self, x, grad libtch.Ctensor) string {
 	return message(C.gojepa_with_gradient((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self), unsafe.Pointer(x), unsafe.Pointer(grad)))
 }

@@ -16,6 +16,10 @@ char *gojepa_addmm(void **out, void *self, void *a, void *b, double beta, double
 char *gojepa_attention(void **out, void *q, void *k, void *v);
 char *gojepa_unbind(void **outs, int slots, void *self, int64_t dim);
 char *gojepa_channels_last(void **out, void *self);
+// What gotch has too, but with an argument that is text, of which it never frees its copy.
+char *gojepa_gelu(void **out, void *self, int tanh);
+char *gojepa_qr(void **outs, void *self);
+char *gojepa_eigh(void **outs, void *self);
 char *gojepa_with_gradient(void **out, void *self, void *x, void *grad);
 char *gojepa_set_data(void *self, void *data);
 char *gojepa_set_grad(void *self, void *grad);

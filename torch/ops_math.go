@@ -96,14 +96,15 @@ func (t Tensor) LogNdtr() Tensor { return t.unary("special_log_ndtr", libtch.Atg
 func (t Tensor) Relu() Tensor { return t.unary("relu", libtch.AtgRelu) }
 
 // Gelu returns t · Φ(t) with the exact error function.
-func (t Tensor) Gelu() Tensor {
-	libtch.AtgGelu(t.out(), t.c, "none")
-	return t.result("gelu", t)
-}
+func (t Tensor) Gelu() Tensor { return t.gelu(false) }
 
 // GeluTanh is [Tensor.Gelu] with the approximation by a hyperbolic tangent (Hendrycks & Gimpel, arXiv 1606.08415).
-func (t Tensor) GeluTanh() Tensor {
-	libtch.AtgGelu(t.out(), t.c, "tanh")
+func (t Tensor) GeluTanh() Tensor { return t.gelu(true) }
+
+func (t Tensor) gelu(tanh bool) Tensor {
+	if msg := nativeGelu(t.out(), t.c, tanh); msg != "" {
+		panic(newError("gelu", msg, []Tensor{t}))
+	}
 	return t.result("gelu", t)
 }
 
