@@ -208,7 +208,7 @@ func (c *Command) suggest(name string) string {
 
 // Main parses a command line and runs the command. Its context ends at Ctrl-C, SIGTERM, SIGUSR2, which batch systems send
 // some time before they kill a job, and SIGHUP, if the process was not begun with that ignored. The same signal again ends the
-// process at once; another does not, as batch systems send several kinds. If run then returns an error that is context.Canceled,
+// process at once, with 128 and its number; another does not, as batch systems send several kinds. If run then returns an error that is context.Canceled,
 // nothing more is printed, since only run knows what it saved. Other errors go to stderr, one a line, begun with the command's
 // name. Main returns the exit code.
 func (c *Command) Main(line []string, stdout, stderr io.Writer, run func(ctx context.Context, args []string) error) int {
@@ -253,13 +253,17 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 	signals, done := make(chan os.Signal, len(asked)), make(chan struct{})
 	signal.Notify(signals, asked...)
 	go func() {
+		seen := map[os.Signal]bool{}
 		for {
 			select {
 			case <-done:
 				return
 			case s := <-signals:
+				if n, ok := s.(syscall.Signal); ok && seen[s] {
+					os.Exit(128 + int(n)) // as a shell has it
+				}
+				seen[s] = true
 				cancel()
-				signal.Reset(s)
 			}
 		}
 	}()
