@@ -122,7 +122,7 @@ func (r *run) back(ctx context.Context, d *DivergedError) error {
 	return r.openLog()
 }
 
-// reseed has everything that follows use the random streams of the run's next step.
+// reseed has views and slices use the random streams of the run's next step.
 func (r *run) reseed() error {
 	r.seed = r.at.seed(r.cfg.Seed, r.at.Step)
 	r.objective.Slices.Seed = r.seed

@@ -39,7 +39,7 @@ func Preview(ctx context.Context, cfg config.Config, path string, opts ...Option
 	if err := r.prepare(ctx, cfg, true, device, cfg.Out, func(string) {}); err != nil {
 		return err
 	}
-	if err := r.views(); err != nil {
+	if err := r.reseed(); err != nil {
 		return err
 	}
 	sheet, err := r.preview(ctx)

@@ -3,6 +3,8 @@ package train
 import (
 	"bytes"
 	"context"
+	"image"
+	"image/color"
 	"image/png"
 	"math"
 	"os"
@@ -100,6 +102,43 @@ func TestPreview(t *testing.T) {
 	}
 	err := Preview(context.Background(), small(t), filepath.Join(t.TempDir(), "no", "views.png"), WithSource(&stripes{n: 40}))
 	assert.ErrorContains(t, err, "preview: ")
+}
+
+// TestPreviewShowsWhatIsTrainedOn compares the sheet with the first batch of a run of the same seed.
+func TestPreviewShowsWhatIsTrainedOn(t *testing.T) {
+	c := small(t)
+	c.Seed = 7
+	require.Equal(t, previewed, c.Schedule.BatchSize.Or(0))
+	source := WithSource(&stripes{n: 40})
+	path := filepath.Join(t.TempDir(), "views.png")
+	require.NoError(t, Preview(context.Background(), c, path, source))
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	got, err := png.Decode(f)
+	require.NoError(t, err)
+
+	r, err := open(context.Background(), c, []Option{source})
+	require.NoError(t, err)
+	defer r.close()
+	loader, err := r.loader(context.Background())
+	require.NoError(t, err)
+	defer loader.Close()
+	b, err := loader.Next(context.Background())
+	require.NoError(t, err)
+	var rows [][]image.Image
+	for row := range b.Rows() {
+		m, err := r.data.train.Image(context.Background(), b.Samples[row])
+		require.NoError(t, err)
+		rows = append(rows, append([]image.Image{thumbnail(shown(m))}, viewsOf(b, row)...))
+	}
+	want := arrange(rows)
+	require.Equal(t, want.Bounds(), got.Bounds())
+	for y := range want.Bounds().Dy() {
+		for x := range want.Bounds().Dx() {
+			require.Equal(t, color.RGBAModel.Convert(want.At(x, y)), color.RGBAModel.Convert(got.At(x, y)), "at %d, %d", x, y)
+		}
+	}
 }
 
 // TestPreviewOfInit: views are as large, and normalised, as the file says that the run would begin with.

@@ -153,12 +153,10 @@ func (r *run) ready(ctx context.Context, device torch.Device, from *saved) (err 
 		return fmt.Errorf("%s was trained on other images: it had %d and there are %d now, or their names have changed: give another --out",
 			r.cfg.Out, from.at.Data.Images, r.at.Data.Images)
 	}
-	r.seed = r.cfg.Seed
 	if from != nil {
 		r.at = from.at
-		r.seed = r.at.seed(r.cfg.Seed, r.at.Step)
 	}
-	if err := r.views(); err != nil {
+	if err := r.reseed(); err != nil {
 		return err
 	}
 	if r.th, err = torch.Start(torch.Options{Device: device, Threads: r.cfg.Threads.Or(runtime.NumCPU())}); err != nil {
