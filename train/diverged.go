@@ -73,7 +73,7 @@ func (r *run) keepEvidence(ctx context.Context, dir string, batch *views.Batch, 
 // recordOf is what is known of the step that follows, times aside.
 func (r *run) recordOf(f figures) runlog.Step {
 	return runlog.Step{
-		Step: r.at.Step + 1, Epoch: float64(r.at.Step+1) / float64(r.cfg.StepsPerEpoch(r.data.train.Len())), Loss: f.Loss, Prediction: f.Prediction,
+		Step: r.at.Step + 1, Epoch: r.epoch(r.at.Step + 1), Loss: f.Loss, Prediction: f.Prediction,
 		SIGReg: f.SIGReg, SIGRegSE: f.SIGRegSE, SIGRegExpected: r.expected, LR: f.lr, GradNorm: f.gradNorm,
 	}
 }
@@ -99,7 +99,7 @@ func (r *run) back(ctx context.Context, d *DivergedError) error {
 	at := c.at
 	at.Elapsed, at.Broken, at.Backs = r.at.Elapsed, r.at.Broken, r.at.Backs
 	at.Backs = append(at.Backs[:len(at.Backs):len(at.Backs)], runlog.Back{
-		Step: at.Step, Epoch: float64(at.Step) / float64(r.cfg.StepsPerEpoch(r.data.train.Len())), From: d.Step,
+		Step: at.Step, Epoch: r.epoch(at.Step), From: d.Step,
 		Seed: rng.New(r.cfg.Seed, rng.Retry, uint64(len(r.at.Backs)+1), 0).Uint64(),
 	})
 	var failed error

@@ -96,7 +96,7 @@ func (r *run) evaluateOnline(ctx context.Context) error {
 
 // record writes down an evaluation.
 func (r *run) record(values map[string]float64) error {
-	e := runlog.Eval{Step: r.at.Step, Epoch: r.epoch(), Values: values}
+	e := runlog.Eval{Step: r.at.Step, Epoch: r.epoch(r.at.Step), Values: values}
 	if o := r.online; r.at.Step < r.steps {
 		e.Seconds, e.Share = o.last.Seconds(), share(o.spent, time.Since(o.began))
 	}

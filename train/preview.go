@@ -15,7 +15,6 @@ import (
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/report"
-	"github.com/gojepa/gojepa/vision/images"
 	"github.com/gojepa/gojepa/vision/views"
 )
 
@@ -74,13 +73,7 @@ func (r *run) preview(ctx context.Context) (image.Image, error) {
 func viewsOf(b *views.Batch, row int) (all []image.Image) {
 	for g, l := range b.Groups {
 		for v := range l.Views {
-			view := &images.Image{Channels: l.Channels, Height: l.Size, Width: l.Size}
-			if l.Deep {
-				view.Float = b.FloatView(g, v, row)
-			} else {
-				view.Pix = b.View(g, v, row)
-			}
-			all = append(all, thumbnail(shown(view)))
+			all = append(all, thumbnail(viewImage(b, g, v, row)))
 		}
 	}
 	return all

@@ -15,7 +15,6 @@ import (
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/progress"
-	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision/images"
 	"github.com/gojepa/gojepa/vision/views"
 )
@@ -148,6 +147,7 @@ func (r *run) train(ctx context.Context) (err error) {
 			return r.stop(ctx, err)
 		}
 		took := time.Since(began)
+		record := r.recordOf(f)
 		r.at.Step++
 		r.at.Elapsed += took
 		if images > 0 {
@@ -156,10 +156,7 @@ func (r *run) train(ctx context.Context) (err error) {
 		images += batch.Rows()
 		bar.Set(r.at.Step, images, append([]string{fmt.Sprintf("loss %.4f", f.Loss), fmt.Sprintf("prediction %.4f", f.Prediction),
 			fmt.Sprintf("SIGReg %.3g (Gaussian %.3g)", f.SIGReg, r.expected), fmt.Sprintf("waiting for data %.1f %%", 100*share(r.waited, r.trained))}, r.online.shown...)...)
-		record := runlog.Step{
-			Step: r.at.Step, Epoch: r.epoch(), Loss: f.Loss, Prediction: f.Prediction, SIGReg: f.SIGReg, SIGRegSE: f.SIGRegSE, SIGRegExpected: r.expected,
-			LR: f.lr, GradNorm: f.gradNorm, ImagesPerS: float64(batch.Rows()) / took.Seconds(), WaitShare: share(wait, took), Seconds: r.at.Elapsed.Seconds(),
-		}
+		record.ImagesPerS, record.WaitShare, record.Seconds = float64(batch.Rows())/took.Seconds(), share(wait, took), r.at.Elapsed.Seconds()
 		if err := r.log.Step(record); err != nil {
 			return err
 		}

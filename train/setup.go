@@ -280,9 +280,9 @@ func (r *run) leftOut(b views.Broken) {
 	r.at.Broken[b.Name] = b.Err.Error()
 }
 
-// epoch is how many passes over the images are done.
-func (r *run) epoch() float64 {
-	return float64(r.at.Step) / float64(r.cfg.StepsPerEpoch(r.data.train.Len()))
+// epoch is how many passes over the images so many steps are.
+func (r *run) epoch(step int) float64 {
+	return float64(step) / float64(r.cfg.StepsPerEpoch(r.data.train.Len()))
 }
 
 // close frees what the run holds.
