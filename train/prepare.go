@@ -11,8 +11,8 @@ import (
 	"github.com/gojepa/gojepa/vision"
 )
 
-// newRun is a run that has the caller's options and nothing else yet, and its device. What is wrong with cfg is the error.
-func newRun(cfg config.Config, opts []Option) (*run, torch.Device, error) {
+// newRun is a run that has the caller's options and nothing else yet.
+func newRun(opts []Option) *run {
 	r := &run{output: io.Discard}
 	for _, o := range opts {
 		o(&r.options)
@@ -20,11 +20,15 @@ func newRun(cfg config.Config, opts []Option) (*run, torch.Device, error) {
 	if r.options.output != nil {
 		r.output = r.options.output
 	}
+	return r
+}
+
+// deviceOf is the device of a configuration. What is wrong with any of it is the error.
+func deviceOf(cfg config.Config) (torch.Device, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, torch.Device{}, err
+		return torch.Device{}, err
 	}
-	device, err := torch.ParseDevice(cfg.Device)
-	return r, device, err
+	return torch.ParseDevice(cfg.Device)
 }
 
 // prepare finds the images, and resolves the configuration by them, by the device and, if the run begins now, by the file

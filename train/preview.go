@@ -30,7 +30,8 @@ const (
 // 3 channels are shown in colour, others by their first channel. What the file of encoder.init says of sizes is as in a run.
 // Nothing is trained, and no run is made or changed.
 func Preview(ctx context.Context, cfg config.Config, path string, opts ...Option) error {
-	r, device, err := newRun(cfg, opts)
+	r := newRun(opts)
+	device, err := deviceOf(cfg)
 	if err != nil {
 		return err
 	}

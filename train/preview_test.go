@@ -157,7 +157,8 @@ func TestPreviewOfInit(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 4+20+2*16, sheet.Width, "an image of 16 pixels, and two views of 12")
 
-	r, device, err := newRun(c, []Option{src})
+	r := newRun([]Option{src})
+	device, err := deviceOf(c)
 	require.NoError(t, err)
 	require.NoError(t, r.prepare(context.Background(), c, true, device, c.Out, func(string) {}))
 	v := r.cfg.ViewsConfig()

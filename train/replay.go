@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,13 +50,7 @@ func (r *Replayed) Identical() bool {
 // step's views as pictures and exact tensors, its images' names (step.json), and its figures (metrics.jsonl). The run's folder
 // is only read. A step that diverges is no error.
 func Replay(ctx context.Context, c ReplayConfig, opts ...Option) (_ *Replayed, err error) {
-	r := &run{output: io.Discard}
-	for _, o := range opts {
-		o(&r.options)
-	}
-	if r.options.output != nil {
-		r.output = r.options.output
-	}
+	r := newRun(opts)
 	if c.Step < 1 {
 		return nil, fmt.Errorf("replay: step %d, expected 1 or more, as metrics.jsonl counts them", c.Step)
 	}
@@ -221,10 +214,7 @@ func (r *run) open(ctx context.Context, from *saved) (err error) {
 			r.close()
 		}
 	}()
-	if err := r.cfg.Validate(); err != nil {
-		return err
-	}
-	device, err := torch.ParseDevice(r.cfg.Device)
+	device, err := deviceOf(r.cfg)
 	if err != nil {
 		return err
 	}

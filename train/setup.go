@@ -67,7 +67,8 @@ type run struct {
 
 // open makes everything ready: the data, the resolved configuration, the model, and the state of a run that goes on.
 func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err error) {
-	r, device, err := newRun(cfg, opts)
+	r := newRun(opts)
+	device, err := deviceOf(cfg)
 	if err != nil {
 		return nil, err
 	}

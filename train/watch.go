@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -199,7 +198,7 @@ func (r *run) facts() []report.FactGroup {
 			{Name: "peak memory", Value: peakMemory()},
 			{Name: "libtorch", Value: torch.Version()},
 			{Name: "Go", Value: fmt.Sprintf("%s, %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)},
-			{Name: "gojepa", Value: revision()},
+			{Name: "gojepa", Value: version()},
 		}},
 	}
 }
@@ -215,25 +214,4 @@ func peakMemory() string {
 		bytes *= 1024
 	}
 	return fmt.Sprintf("%.2f GB", bytes/1e9)
-}
-
-// revision is the version of this program, as far as its build knows.
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	version, dirty := info.Main.Version, ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			version = s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = ", changed"
-		}
-	}
-	if version == "(devel)" {
-		return "development"
-	}
-	return version + dirty
 }
