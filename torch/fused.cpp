@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "guarded.h"
@@ -109,17 +110,32 @@ struct Sums {
   }
 };
 
-// The end of a branch's backward pass: the gradient of the normalised rows goes through the normalisation and joins that of
-// the shortcut.
-void through_norm(const Branch &b, Sums &sums, Tensor &grad_x, const Tensor &grad_out, const Tensor &grad_rows, const Tensor &rows,
-                  const Tensor &mean, const Tensor &rstd, int64_t from, int64_t to) {
-  auto grads = at::native_layer_norm_backward(grad_rows.to(rows.scalar_type()), rows, {b.width()}, mean, rstd, b.norm_weight,
-                                              b.norm_bias, {true, true, true});
-  auto out = b.rows(grad_x, from, to);
-  at::add_out(out, b.rows(grad_out, from, to), std::get<0>(grads));
-  sums.norm_weight.add_(std::get<1>(grads));
-  sums.norm_bias.add_(std::get<2>(grads));
-}
+// What the backward pass of a branch begins and ends with, of samples [from, to).
+struct Arrival {
+  const Branch &b;
+  const Tensor &grad_out;
+  int64_t from, to;
+  Tensor rows, y, mean, rstd;  // of x: its rows, and their normalisation
+  Tensor grad;                 // that arrives on linear2, in the type that is computed in
+
+  Arrival(const Branch &b, const Tensor &grad_out, int64_t from, int64_t to)
+      : b(b), grad_out(grad_out), from(from), to(to), rows(b.rows(b.x, from, to)) {
+    std::tie(y, mean, rstd) = b.normalised(rows);
+    y = y.to(b.dtype);
+    grad = b.rows(grad_out, from, to).to(b.dtype, false, b.dropped());
+    b.drop(grad, from, to);
+  }
+
+  // The gradient of the normalised rows goes through the normalisation and joins that of the shortcut.
+  void through_norm(Sums &sums, const Tensor &grad_x, const Tensor &grad_y) const {
+    auto grads = at::native_layer_norm_backward(grad_y.to(rows.scalar_type()), rows, {b.width()}, mean, rstd, b.norm_weight,
+                                                b.norm_bias, {true, true, true});
+    auto out = b.rows(grad_x, from, to);
+    at::add_out(out, b.rows(grad_out, from, to), std::get<0>(grads));
+    sums.norm_weight.add_(std::get<1>(grads));
+    sums.norm_bias.add_(std::get<2>(grads));
+  }
+};
 
 void remember(AutogradContext *ctx, const Branch &b, const Tensor &inner) {
   ctx->save_for_backward({b.x, b.norm_weight, b.norm_bias, b.weight1, b.bias1, b.weight2, b.bias2, b.keep, inner});
@@ -138,8 +154,8 @@ Branch recall(AutogradContext *ctx, Tensor &inner) {
 template <typename F>
 variable_list backward_of(const Branch &b, const Tensor &grad_x, F f) {
   Chunks chunks(b.samples(), b.tokens());
-  std::vector<Sums> sums(chunks.lanes, Sums(b));
-  for (size_t i = 1; i < sums.size(); i++) sums[i] = Sums(b);
+  std::vector<Sums> sums;
+  for (int64_t i = 0; i < chunks.lanes; i++) sums.emplace_back(b);
   chunks.each([&](int64_t lane, int64_t from, int64_t to) { f(sums[lane], from, to); });
   Sums &s = sums[0];
   for (size_t i = 1; i < sums.size(); i++) s.add(sums[i]);
@@ -182,17 +198,13 @@ struct MLPBranch : torch::autograd::Function<MLPBranch> {
     auto grad_out = upstream[0].contiguous();
     auto grad_x = at::empty_like(b.x);
     auto grads = backward_of(b, grad_x, [&](Sums &sums, int64_t from, int64_t to) {
-      auto rows = b.rows(b.x, from, to);
-      auto [y, mean, rstd] = b.normalised(rows);
-      y = y.to(b.dtype);
+      Arrival a(b, grad_out, from, to);
       auto h = b.rows(inner, from, to);
-      auto g = b.rows(grad_out, from, to).to(b.dtype, false, b.dropped());
-      b.drop(g, from, to);
-      Sums::add(sums.weight2, sums.bias2, g, at::gelu(h));
-      auto grad_h = at::mm(g, c.weight2);
+      Sums::add(sums.weight2, sums.bias2, a.grad, at::gelu(h));
+      auto grad_h = at::mm(a.grad, c.weight2);
       at::gelu_backward_out(grad_h, grad_h, h);
-      Sums::add(sums.weight1, sums.bias1, grad_h, y);
-      through_norm(b, sums, grad_x, grad_out, at::mm(grad_h, c.weight1), rows, mean, rstd, from, to);
+      Sums::add(sums.weight1, sums.bias1, grad_h, a.y);
+      a.through_norm(sums, grad_x, at::mm(grad_h, c.weight1));
     });
     grads.resize(11);
     return grads;
@@ -266,17 +278,12 @@ struct AttentionBranch : torch::autograd::Function<AttentionBranch> {
     auto grad_out = upstream[0].contiguous();
     auto grad_x = at::empty_like(b.x);
     auto grads = backward_of(b, grad_x, [&](Sums &sums, int64_t from, int64_t to) {
-      auto rows = b.rows(b.x, from, to);
-      auto [y, mean, rstd] = b.normalised(rows);
-      y = y.to(b.dtype);
-      auto g = b.rows(grad_out, from, to).to(b.dtype, false, b.dropped());
-      b.drop(g, from, to);
-
+      Arrival a(b, grad_out, from, to);
       Heads h = at_samples(b, inner, heads, from, to);
       auto q = h.part(0), k = h.part(1), v = h.part(2);
       auto w = h.weights();
-      Sums::add(sums.weight2, sums.bias2, g, h.joined(at::bmm(w, v)));
-      auto grad_o = h.split(at::mm(g, c.weight2));
+      Sums::add(sums.weight2, sums.bias2, a.grad, h.joined(at::bmm(w, v)));
+      auto grad_o = h.split(at::mm(a.grad, c.weight2));
       Heads grad{h.n, h.tokens, h.heads, h.d, at::empty_like(h.all, at::MemoryFormat::Contiguous)};
       auto grad_q = grad.part(0), grad_k = grad.part(1), grad_v = grad.part(2);
       at::bmm_out(grad_v, w.transpose(1, 2), grad_o);
@@ -285,9 +292,9 @@ struct AttentionBranch : torch::autograd::Function<AttentionBranch> {
       at::baddbmm_out(grad_q, grad_q, grad_w, k, 0, h.scale());
       at::baddbmm_out(grad_k, grad_k, grad_w.transpose(1, 2), q, 0, h.scale());
 
-      auto grad_qkv = grad.all.permute({1, 3, 0, 2, 4}).reshape({rows.size(0), -1});
-      Sums::add(sums.weight1, sums.bias1, grad_qkv, y);
-      through_norm(b, sums, grad_x, grad_out, at::mm(grad_qkv, c.weight1), rows, mean, rstd, from, to);
+      auto grad_qkv = grad.all.permute({1, 3, 0, 2, 4}).reshape({a.rows.size(0), -1});
+      Sums::add(sums.weight1, sums.bias1, grad_qkv, a.y);
+      a.through_norm(sums, grad_x, at::mm(grad_qkv, c.weight1));
     });
     grads.resize(12);
     return grads;
