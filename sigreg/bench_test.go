@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/gojepa/gojepa/internal/rng"
 	"github.com/gojepa/gojepa/sigreg"
 	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/torchtest"
 )
 
 func newRand() *rand.Rand { return rng.New(1, rng.Sample, 0, 0) }
@@ -78,9 +77,9 @@ func evaluate(b *testing.B, e sigreg.EppsPulley, c [4]int64) {
 			once(s.Randn(newRand(), torch.Float32, 1, 300, 4).SetRequiresGrad(true), sigreg.Directions(s, torch.Float32, 1, 1, 4, 64))
 			// The peak can be reset to what is resident now, where the kernel allows it.
 			if os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) == nil {
-				before := resident(b, "VmRSS")
+				before := torchtest.Memory(b, "VmRSS")
 				once(z, a)
-				firstMemory[b.Name()] = resident(b, "VmHWM") - before
+				firstMemory[b.Name()] = float64(torchtest.Memory(b, "VmHWM")-before) / (1 << 20)
 			}
 		}
 		least(b, func() { once(z, a) })
@@ -101,16 +100,6 @@ func least(b *testing.B, f func()) {
 		shortest = min(shortest, time.Since(start))
 	}
 	b.ReportMetric(float64(shortest.Microseconds())/1000, "ms")
-}
-
-// resident is a size of this process, in MB.
-func resident(b *testing.B, key string) float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(b, err)
-	_, after, _ := strings.Cut(string(status), key+":")
-	kB, err := strconv.Atoi(strings.Fields(after)[0])
-	require.NoError(b, err)
-	return float64(kB) / 1024
 }
 
 // BenchmarkDirections draws the directions of a step.

@@ -3,30 +3,13 @@
 package torch_test
 
 import (
-	"fmt"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
-
-// resident is the process's memory in bytes.
-func resident(t *testing.T) (bytes int64) {
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(t, err)
-	for _, line := range strings.Split(string(status), "\n") {
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &bytes); n == 1 {
-			return bytes << 10
-		}
-	}
-	t.Fatal("no VmRSS in /proc/self/status")
-	return 0
-}
 
 // TestCallsLeaveNothingBehind: neither handles nor the C memory of arguments. gotch leaks 32 bytes for each argument that is text.
 func TestCallsLeaveNothingBehind(t *testing.T) {
@@ -47,9 +30,9 @@ func TestCallsLeaveNothingBehind(t *testing.T) {
 				}
 			}
 			many()
-			before := resident(t)
+			before := torchtest.Memory(t, "VmRSS")
 			many()
-			assert.Less(t, resident(t)-before, int64(1<<20), name)
+			assert.Less(t, torchtest.Memory(t, "VmRSS")-before, int64(1<<20), name)
 		})
 	}
 }

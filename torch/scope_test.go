@@ -1,9 +1,6 @@
 package torch_test
 
 import (
-	"fmt"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -104,24 +101,11 @@ func TestMemoryStaysFlat(t *testing.T) {
 	for i := range 1000 {
 		step(i)
 	}
-	before := residentKiB(t)
+	before := torchtest.Memory(t, "VmRSS")
 	for i := range 10_000 {
 		step(i)
 	}
-	assert.Less(t, residentKiB(t)-before, 8<<10, "KiB gained in 10,000 steps")
-}
-
-func residentKiB(t *testing.T) int {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Skip("resident memory is read from /proc, which is missing here")
-	}
-	_, after, ok := strings.Cut(string(status), "VmRSS:")
-	require.True(t, ok)
-	var kib int
-	_, err = fmt.Sscan(after, &kib)
-	require.NoError(t, err)
-	return kib
+	assert.Less(t, torchtest.Memory(t, "VmRSS")-before, int64(8<<20), "bytes gained in 10,000 steps")
 }
 
 func TestTry(t *testing.T) {

@@ -3,17 +3,16 @@ package train
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"math"
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gojepa/gojepa/internal/rng"
+	"github.com/gojepa/gojepa/torch/torchtest"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision/images"
 	"github.com/gojepa/gojepa/vision/views"
@@ -97,16 +96,5 @@ func benchmarkStep(b *testing.B, encoder config.Encoder, precision string) {
 	}
 	b.ReportMetric(float64(shortest.Microseconds())/1000, "ms")
 	b.ReportMetric(n/shortest.Seconds(), "images/s")
-	b.ReportMetric(peak(b), "MB-peak")
-}
-
-// peak is the most memory that this process had, in MB.
-func peak(b *testing.B) float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(b, err)
-	_, after, found := strings.Cut(string(status), "VmHWM:")
-	require.True(b, found, fmt.Sprintf("no VmHWM in %q", status))
-	kB, err := strconv.Atoi(strings.Fields(after)[0])
-	require.NoError(b, err)
-	return float64(kB) / 1024
+	b.ReportMetric(float64(torchtest.Memory(b, "VmHWM"))/(1<<20), "MB-peak")
 }

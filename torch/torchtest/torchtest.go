@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,22 @@ func Threads(t testing.TB, n int) *torch.Thread {
 func Do(t testing.TB, f func(s *torch.Scope)) {
 	t.Helper()
 	require.NoError(t, Thread(t).Do(context.Background(), f))
+}
+
+// Memory is a size of this process in bytes, by its name in /proc/self/status: "VmRSS" is what is resident, "VmHWM" the most
+// that was. It skips the test on systems that do not tell.
+func Memory(t testing.TB, name string) int64 {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skip("the memory of a process is read from /proc, which is missing here")
+	}
+	_, after, found := strings.Cut(string(status), name+":")
+	require.True(t, found, "no %s in /proc/self/status", name)
+	var kib int64
+	_, err = fmt.Sscan(after, &kib)
+	require.NoError(t, err)
+	return kib << 10
 }
 
 // Close asserts that got differs from want by at most tol times the largest absolute value of want, or floor where that
