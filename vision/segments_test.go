@@ -3,7 +3,6 @@ package vision
 import (
 	"math"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -19,7 +18,7 @@ import (
 
 var _ lejepa.Segmented = (*Encoder)(nil)
 
-// steps are gradients of a model on views of two sizes.
+// stepping makes gradients of a model on views of two sizes.
 type stepping struct {
 	m     *lejepa.Model
 	crops []lejepa.Crops
@@ -78,10 +77,20 @@ func (g *stepping) take(s *torch.Scope) (gradients, buffers []float64) {
 	return gradients, buffers
 }
 
-// TestSegmentsHaveTheSameGradients: recomputed activations give, in float32, the gradients of kept ones but for the rounding of
-// libtorch's products, which depends on where their memory lies, drop path included, and running statistics move once and to
-// the same values. In bfloat16 gradients of views of two sizes are added up
-// in float32 instead of bfloat16, and differ by its rounding.
+// apart is the norm of a difference, relative to want's.
+func apart(want, got []float64) float64 {
+	var norm, difference float64
+	for i, v := range want {
+		norm += v * v
+		difference += (v - got[i]) * (v - got[i])
+	}
+	return math.Sqrt(difference / norm)
+}
+
+// TestSegmentsHaveTheSameGradients: recomputed activations give the loss of kept ones bit for bit, and in float32 the gradients,
+// drop path included; but for convolutions, which libtorch may run in another layout, within 1e-6 of their norm. Running
+// statistics move once and to the same values. In bfloat16, whose gradients of views of two sizes are added up in float32 here and
+// in bfloat16 otherwise, they are no further from float32's gradients.
 func TestSegmentsHaveTheSameGradients(t *testing.T) {
 	for _, l := range learners {
 		for _, cast := range []torch.DType{torch.Float32, torch.BFloat16} {
@@ -90,31 +99,35 @@ func TestSegmentsHaveTheSameGradients(t *testing.T) {
 					made := func() *stepping {
 						spec := l.spec
 						spec.DropPath = 0.3
-						e, err := variant{l.name, 32, l.family}.encoder(s, spec, torch.NewParams(1, torch.Float32))
+						e, err := variant{l.name, 64, l.family}.encoder(s, spec, torch.NewParams(1, torch.Float32))
 						require.NoError(t, err)
 						t.Cleanup(e.Close)
-						g := newStepping(s, t, e, 6, 64, 32)
+						g := newStepping(s, t, e, 4, 64, 32)
 						g.take(s)
 						return g
 					}
 					kept, again := made(), made()
-					wantLoss, gotLoss := kept.run(s, cast, 0), again.run(s, cast, 6)
+					wantLoss, gotLoss := kept.run(s, cast, 0), again.run(s, cast, 4)
 					want, moved := kept.take(s)
 					got, movedAgain := again.take(s)
 					assert.Equal(t, wantLoss, gotLoss)
 					assert.Equal(t, moved, movedAgain)
-					var norm, apart float64
-					for i := range want {
-						norm += want[i] * want[i]
-						apart += (want[i] - got[i]) * (want[i] - got[i])
+					if cast == torch.BFloat16 {
+						exact := made()
+						exact.run(s, torch.Float32, 0)
+						truth, _ := exact.take(s)
+						kept, again := apart(truth, want), apart(truth, got)
+						t.Logf("gradients differ by %.2g and %.2g of their norm from float32's", kept, again)
+						assert.Less(t, again, 1.2*kept)
+						assert.Less(t, apart(want, got), 0.02)
+						return
 					}
-					require.Positive(t, norm)
-					relative := math.Sqrt(apart / norm)
+					relative := apart(want, got)
 					t.Logf("gradients differ by %.2g of their norm", relative)
-					if cast == torch.Float32 {
-						assert.Less(t, relative, 2e-6)
+					if _, convolutions := again.m.Encoder.(*Encoder).net.(*cnn); convolutions {
+						assert.Less(t, relative, 1e-6)
 					} else {
-						assert.Less(t, relative, 3e-2)
+						assert.Zero(t, relative)
 					}
 				})
 			})
@@ -158,31 +171,16 @@ func TestSegmentsTakeLessMemory(t *testing.T) {
 		g := newStepping(s, t, e, 64, 64)
 		g.take(s)
 		g.run(s, torch.Float32, 1) // what stays
-		before := status(t, "VmRSS:")
+		before := float64(torchtest.Memory(t, "VmRSS"))
 		// From the least to the most: what one frees stays with the process.
 		peak := func(images int64) float64 {
 			require.NoError(t, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
 			g.run(s, torch.Float32, images)
-			return status(t, "VmHWM:") - before
+			return float64(torchtest.Memory(t, "VmHWM")) - before
 		}
 		both, again, kept := peak(8), peak(64), peak(0)
 		t.Logf("%.0f MB; with segments %.0f MB; and eight images at a time %.0f MB", kept/1e6, again/1e6, both/1e6)
 		assert.Less(t, again, 0.5*kept)
 		assert.Less(t, both, 0.5*again)
 	})
-}
-
-// status is a line of the process's own status, in bytes.
-func status(t *testing.T, key string) float64 {
-	text, err := os.ReadFile("/proc/self/status")
-	require.NoError(t, err)
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == key {
-			kb, err := strconv.ParseFloat(f[1], 64)
-			require.NoError(t, err)
-			return kb * 1024
-		}
-	}
-	t.Fatalf("no %s in the process's status", key)
-	return 0
 }
