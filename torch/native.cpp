@@ -5,12 +5,17 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
+#include <pthread.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/graph_task.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 #include "guarded.h"
 
@@ -177,6 +182,26 @@ int gojepa_grad_enabled(void) { return c10::GradMode::is_enabled(); }
 
 void gojepa_set_num_threads(int n) { at::set_num_threads(n); }
 int gojepa_get_num_threads(void) { return at::get_num_threads(); }
+
+int gojepa_threads_fit(int n) {
+  n = std::max(n, static_cast<int>(std::thread::hardware_concurrency()));
+  std::mutex together;
+  std::vector<pthread_t> made;
+  made.reserve(n);
+  together.lock();
+  for (int i = 1; i < n; i++) {
+    pthread_t thread;
+    auto wait = [](void *p) -> void * {
+      std::lock_guard<std::mutex> lock(*static_cast<std::mutex *>(p));
+      return nullptr;
+    };
+    if (pthread_create(&thread, nullptr, wait, &together) != 0) break;
+    made.push_back(thread);
+  }
+  together.unlock();
+  for (pthread_t thread : made) pthread_join(thread, nullptr);
+  return static_cast<int>(made.size()) == n - 1;
+}
 
 int gojepa_parallel(uintptr_t job, int n) {
   if (!GOMP_parallel) return 0;

@@ -109,9 +109,10 @@ func dlopenCUDA() string { return message(C.gojepa_dlopen_cuda()) }
 // Version is the version of libtorch that the program was compiled with, such as "2.11.0".
 func Version() string { return C.GoString(C.gojepa_version()) }
 
-func setNumThreads(n int) { C.gojepa_set_num_threads(C.int(n)) }
-func getNumThreads() int  { return int(C.gojepa_get_num_threads()) }
-func gradEnabled() bool   { return C.gojepa_grad_enabled() != 0 }
+func setNumThreads(n int)   { C.gojepa_set_num_threads(C.int(n)) }
+func threadsFit(n int) bool { return C.gojepa_threads_fit(C.int(n)) != 0 }
+func getNumThreads() int    { return int(C.gojepa_get_num_threads()) }
+func gradEnabled() bool     { return C.gojepa_grad_enabled() != 0 }
 
 // autocastState is whether autocast is on for one type of device, and to which type it casts.
 type autocastState struct {

@@ -38,6 +38,8 @@ void gojepa_autocast_enter(void);
 void gojepa_autocast_leave(void);
 int gojepa_grad_enabled(void);
 void gojepa_set_num_threads(int n);
+// Whether the system gives this process as many threads at once as libtorch will start for n.
+int gojepa_threads_fit(int n);
 int gojepa_get_num_threads(void);
 // Calls gojepaParallelWorker(job, id), id = 0 … n-1, on n threads of the OpenMP team that libtorch works with, the
 // calling one among them, and returns when all have. 0 where there is no such team: nothing was called.

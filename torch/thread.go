@@ -51,6 +51,10 @@ func Start(o Options) (*Thread, error) {
 	if o.Threads < 0 {
 		return nil, fmt.Errorf("torch: %d threads: expected 0 (libtorch's default) or more", o.Threads)
 	}
+	// libtorch's pools wait forever for a thread that could not be made, and OpenMP's ends the process.
+	if o.Threads > 0 && !threadsFit(o.Threads) {
+		return nil, fmt.Errorf("torch: %d threads: the system does not give this process so many: see its limits of memory and of processes (ulimit -v, ulimit -u)", o.Threads)
+	}
 	t := &Thread{device: o.Device, jobs: make(chan *job), quit: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		// Never unlocked: the OS thread ends with the goroutine, and nothing else inherits its state.

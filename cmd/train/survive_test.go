@@ -46,9 +46,15 @@ func startIn(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// wait returns the exit code, -1 if a signal ended the process.
+// wait returns the exit code, -1 if a signal ended the process. One that hangs is ended, with the stacks of its
+// goroutines in what it said, so that its test fails and not all.
 func (p *process) wait() int {
-	<-p.ended
+	select {
+	case <-p.ended:
+	case <-time.After(5 * time.Minute):
+		_ = p.Process.Signal(syscall.SIGQUIT)
+		<-p.ended
+	}
 	return p.ProcessState.ExitCode()
 }
 
