@@ -178,7 +178,9 @@ func (r *run) openLog() (err error) {
 // run is an error, as a run's files would be lost among them, or overwrite them.
 func previous(out string) (*config.Config, error) {
 	entries, err := os.ReadDir(out)
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lockFile || e.Name() == indexFolder })
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		return slices.Contains([]string{lockFile, indexFolder, config.OutputFile}, e.Name())
+	})
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		return nil, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/gojepa/gojepa/cmd/internal/pretrain"
 	"github.com/gojepa/gojepa/internal/cli"
 	"github.com/gojepa/gojepa/train"
 	"github.com/gojepa/gojepa/train/config"
@@ -133,25 +134,14 @@ func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writ
 	if x.Replay != "" {
 		return replay(ctx, cfg, x, stdout, stderr)
 	}
-	opts := []train.Option{train.WithOutput(stderr)}
+	var opts []train.Option
 	if x.Serve != "" {
 		opts = append(opts, train.WithServer(x.Serve))
 	}
 	if x.Demo || x.Baselines {
 		opts = append(opts, train.WithBaselines())
 	}
-	res, err := train.Run(ctx, cfg, opts...)
-	var stopped *train.Interrupted
-	if errors.As(err, &stopped) {
-		fmt.Fprintf(stderr, "%v\nThe same command goes on with it.\n", stopped)
-	}
-	if errors.Is(err, context.Canceled) { // perhaps before there was anything to save
-		return cli.Exit(x.Code, err)
-	}
-	var mismatch *config.MismatchError
-	if errors.As(err, &mismatch) {
-		return cli.Usage(err)
-	}
+	res, err := pretrain.Run(ctx, cfg, x.Code, stderr, opts...)
 	if err != nil {
 		return err
 	}

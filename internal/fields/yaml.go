@@ -21,11 +21,16 @@ func DecodeYAML(text []byte, name string, ptr any) error {
 	if doc.Kind == 0 { // empty, or only comments
 		return nil
 	}
+	return DecodeNode(doc.Content[0], name, ptr)
+}
+
+// DecodeNode is DecodeYAML for a part of a document: a mapping, which may be empty.
+func DecodeNode(n *yaml.Node, name string, ptr any) error {
 	d := decoder{name: name, values: map[string]Field{}, sections: map[string][]string{}}
 	for _, f := range Of(ptr) {
 		d.add(f)
 	}
-	d.section("", doc.Content[0])
+	d.section("", n)
 	return errors.Join(d.errs...)
 }
 
@@ -84,7 +89,7 @@ func (d *decoder) section(prefix string, n *yaml.Node) {
 		seen[k.Value] = k.Line
 		switch f, ok := d.values[path]; {
 		case ok:
-			if err := f.decode(target(v)); err != nil {
+			if err := f.SetNode(v); err != nil {
 				d.fail(v, "%s: %v", path, err)
 			}
 		case d.sections[path+"."] != nil:
@@ -124,9 +129,10 @@ var (
 	nodeMarshaler   = reflect.TypeFor[yaml.Marshaler]()
 )
 
-// decode sets a value from a scalar, or from a sequence if it is a list or reads itself from text, perhaps as one,
-// or from what a value that reads itself from YAML takes.
-func (f Field) decode(n *yaml.Node) error {
+// SetNode sets the value from a scalar, or from a sequence if it is a list or reads itself from text, perhaps as one,
+// or from what a value that reads itself from YAML takes. Its errors are like those of [Field.Set].
+func (f Field) SetNode(n *yaml.Node) error {
+	n = target(n)
 	if reflect.PointerTo(f.value.Type()).Implements(nodeUnmarshaler) && n.Kind != yaml.ScalarNode {
 		made := reflect.New(f.value.Type())
 		if err := n.Decode(made.Interface()); err != nil {

@@ -178,16 +178,28 @@ func (c *Config) Read(path string) error {
 //
 // A preset of views replaces all of them, before the text's other values of views are set.
 func (c *Config) Decode(text []byte, name string) error {
-	var given struct {
-		Views struct {
-			Preset string `yaml:"preset"`
-		} `yaml:"views"`
-	}
+	var given givenPreset
 	// What is wrong with the text is for the real decoder to say.
 	if _ = yaml.Unmarshal(text, &given); given.Views.Preset != "" {
 		c.Views = PresetViews(given.Views.Preset)
 	}
 	return fields.DecodeYAML(text, name, c)
+}
+
+// DecodeNode is Decode for a part of a YAML document.
+func (c *Config) DecodeNode(n *yaml.Node, name string) error {
+	var given givenPreset
+	if _ = n.Decode(&given); given.Views.Preset != "" {
+		c.Views = PresetViews(given.Views.Preset)
+	}
+	return fields.DecodeNode(n, name, c)
+}
+
+// givenPreset is what has to be known of a configuration before its other values.
+type givenPreset struct {
+	Views struct {
+		Preset string `yaml:"preset"`
+	} `yaml:"views"`
 }
 
 // Encode returns the configuration as YAML that Decode reads, with help as comments.

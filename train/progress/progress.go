@@ -17,10 +17,11 @@ import (
 
 // Options say what a Bar counts and how it is shown.
 type Options struct {
-	Total int    // units of the whole job; 0 where it is not known, which shows neither bar nor time left
-	Start int    // units done before this session, after a resume
-	Unit  string // what is counted: "step"
-	Item  string // what the rate counts: "images"
+	Total int                          // units of the whole job; 0 where it is not known, which shows neither bar nor time left
+	Start int                          // units done before this session, after a resume
+	Unit  string                       // what is counted: "step"
+	Item  string                       // what the rate counts: "images"; "" shows no rate
+	Count func(done, total int) string // what is shown in place of "UNIT DONE/TOTAL"; nil for that
 
 	Every time.Duration // time between plain lines; not used on a terminal
 }
@@ -236,6 +237,9 @@ func (b *Bar) fraction() float64 {
 
 // count is the part that every line has: "step 120/2340 5%".
 func (b *Bar) count() string {
+	if b.o.Count != nil {
+		return b.o.Count(b.done, b.o.Total)
+	}
 	if b.o.Total <= 0 {
 		return fmt.Sprintf("%s %d", b.o.Unit, b.done)
 	}
@@ -251,7 +255,7 @@ func (b *Bar) rest() []string {
 	}
 	first := min(len(b.parts), 1)
 	rest = append(rest, b.parts[:first]...)
-	if rate > 0 {
+	if rate > 0 && b.o.Item != "" {
 		rest = append(rest, fmt.Sprintf("%s %s/s", figures(rate), b.o.Item))
 	}
 	return append(rest, b.parts[first:]...)

@@ -1,0 +1,30 @@
+// Package pretrain is a run as commands do it: with the errors and exit codes that batch systems and sweeps rely on.
+package pretrain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/train"
+	"github.com/gojepa/gojepa/train/config"
+)
+
+// Run trains, with progress on stderr. A run that was told to stop ends a command with the given code; one that the run's folder
+// does not suit is the user's mistake.
+func Run(ctx context.Context, cfg config.Config, code int, stderr io.Writer, opts ...train.Option) (*train.Result, error) {
+	res, err := train.Run(ctx, cfg, append([]train.Option{train.WithOutput(stderr)}, opts...)...)
+	var stopped *train.Interrupted
+	if errors.As(err, &stopped) {
+		fmt.Fprintf(stderr, "%v\nThe same command goes on with it.\n", stopped)
+	}
+	if errors.Is(err, context.Canceled) { // perhaps before there was anything to save
+		return nil, cli.Exit(code, err)
+	}
+	if errors.As(err, new(*config.MismatchError)) {
+		return nil, cli.Usage(err)
+	}
+	return res, err
+}

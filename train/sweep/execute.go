@@ -1,0 +1,239 @@
+package sweep
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options say how a plan is done.
+type Options struct {
+	Train   []string // the program train and arguments that come before those of a run
+	Jobs    int      // runs at a time
+	Threads int      // of a run, where its configuration leaves them open; 0 shares the cores out
+	Devices []string // that runs take turns on, where their configuration leaves it open; nil leaves it open
+	Retry   bool     // runs that failed or diverged are done again, too
+	Output  io.Writer
+}
+
+// interruptedCode is train's exit code where it was told to stop and has saved the run.
+const interruptedCode = 75
+
+// Execute does the runs of a plan that are not done yet, Jobs of them at a time, each as a process whose output goes to a file in
+// its folder. One that fails does not stop the others. When ctx ends, runs are told to stop, and save; Execute waits for
+// them and returns the context's error, and the same call goes on from there.
+//
+// It returns the states of all runs. The error is of the sweep itself: another process has its folder, or a file could not be
+// written.
+func Execute(ctx context.Context, p *Plan, o Options) ([]Status, error) {
+	l, err := lock(p.Out)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	r, err := openRecord(p)
+	if err != nil {
+		return nil, err
+	}
+	e := &execution{plan: p, o: o, record: r}
+	e.watch = newWatch(o.Output, p, r)
+	defer e.watch.finish()
+	err = e.runAll(ctx)
+	return r.all(), errors.Join(err, ctx.Err())
+}
+
+// execution is a plan that is being done.
+type execution struct {
+	plan   *Plan
+	o      Options
+	record *record
+	watch  *watch
+}
+
+// runAll gives the open runs to as many goroutines as there are jobs.
+func (e *execution) runAll(ctx context.Context) error {
+	queue := make(chan int, len(e.plan.Runs))
+	for i, s := range e.record.all() {
+		if s.open(e.o.Retry) {
+			queue <- i
+		}
+	}
+	close(queue)
+	errs := make([]error, e.o.Jobs)
+	var wg sync.WaitGroup
+	for job := range e.o.Jobs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range queue {
+				if ctx.Err() != nil || errs[job] != nil {
+					return
+				}
+				errs[job] = e.one(ctx, i, job)
+			}
+		}()
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// one does a run.
+func (e *execution) one(ctx context.Context, i, job int) error {
+	run := e.plan.Runs[i]
+	if err := e.record.update(i, func(s *Status) { *s = Status{Name: s.Name, State: Running, Rung: s.Rung} }); err != nil {
+		return err
+	}
+	e.watch.begin(i)
+	began := time.Now()
+	end, err := e.process(ctx, run, job)
+	if err != nil {
+		end = Status{State: Failed, Message: err.Error()}
+	}
+	e.watch.end(i, end)
+	return e.record.update(i, func(s *Status) {
+		s.State, s.Code, s.Message, s.Seconds = end.State, end.Code, end.Message, time.Since(began).Seconds()
+	})
+}
+
+// process starts a run's process, waits for it and says what became of it.
+func (e *execution) process(ctx context.Context, run Run, job int) (Status, error) {
+	if err := os.MkdirAll(run.Config.Out, 0o755); err != nil {
+		return Status{}, err
+	}
+	said, err := os.OpenFile(filepath.Join(run.Config.Out, OutputFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return Status{}, err
+	}
+	defer said.Close()
+	before, err := said.Seek(0, io.SeekEnd)
+	if err != nil {
+		return Status{}, err
+	}
+	line := e.o.line(e.plan, run, job)
+	fmt.Fprintf(said, "# %s: %s\n", time.Now().Format(time.DateTime), strings.Join(line, " "))
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Stdout, cmd.Stderr = said, said
+	cmd.SysProcAttr = apart()
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return Status{}, fmt.Errorf("starting %s: %w", line[0], err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		_ = cmd.Process.Signal(syscall.SIGTERM) // once: a second one would end it without saving
+		<-ended
+	}
+	s := outcome(cmd.ProcessState)
+	if s.State == Failed {
+		if s.Message, err = lastLines(said, before); err != nil {
+			return s, err
+		}
+		if divergedSince(run.Config.Out, began) {
+			s.State = Diverged
+		}
+	}
+	return s, nil
+}
+
+// line is a run's command line.
+func (o Options) line(p *Plan, run Run, job int) []string {
+	line := append(append([]string(nil), o.Train...), "--config", p.ConfigFile(run))
+	threads := o.Threads
+	if threads == 0 {
+		threads = max(1, runtime.NumCPU()/o.Jobs)
+	}
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{{"--threads", isSet(run.Config.Threads.Get())}, {"--workers", isSet(run.Config.Workers.Get())}} {
+		if !flag.set {
+			line = append(line, flag.name, strconv.Itoa(threads))
+		}
+	}
+	if len(o.Devices) > 0 && run.Config.Device == "auto" {
+		line = append(line, "--device", o.Devices[job%len(o.Devices)])
+	}
+	return line
+}
+
+func isSet(_ int, set bool) bool { return set }
+
+// outcome is what a process's end says of its run.
+func outcome(p *os.ProcessState) Status {
+	if w, ok := p.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		return Status{State: Killed, Code: 128 + int(w.Signal()), Message: w.Signal().String()}
+	}
+	code := p.ExitCode()
+	switch {
+	case code == 0:
+		return Status{State: Finished}
+	case code == interruptedCode:
+		return Status{State: Interrupted, Code: code}
+	case code > 128:
+		return Status{State: Killed, Code: code, Message: syscall.Signal(code - 128).String()}
+	}
+	return Status{State: Failed, Code: code}
+}
+
+// lastLines are the last few lines of what was said from an offset on.
+func lastLines(f *os.File, from int64) (string, error) {
+	const most = 2000
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return "", err
+	}
+	from = max(from, size-most)
+	text := make([]byte, size-from)
+	if _, err := f.ReadAt(text, from); err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	lines = lines[max(0, len(lines)-3):]
+	return string(bytes.Join(lines, []byte("\n"))), nil
+}
+
+// divergedSince says whether a run has saved a step that was not finite.
+func divergedSince(out string, began time.Time) bool {
+	found, _ := filepath.Glob(filepath.Join(globbed(out), "diverged-*"))
+	for _, dir := range found {
+		if st, err := os.Stat(dir); err == nil && !st.ModTime().Before(began.Add(-2*time.Second)) { // clocks of file systems are coarse
+			return true
+		}
+	}
+	return false
+}
+
+// globbed is a path as a pattern that matches only itself.
+func globbed(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// lock keeps other sweeps out of a folder for as long as the file is open.
+func lock(out string) (*os.File, error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, fmt.Errorf("out: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(out, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("locking the sweep's folder: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		f.Close()
+		return nil, fmt.Errorf("%s: another process does a sweep there", out)
+	}
+	return f, nil // some network file systems have no locks
+}
