@@ -1,6 +1,6 @@
 """Golden numbers of the evaluation: k-NN and linear probes of scikit-learn, the AdamW probe of PyTorch, ranks by NumPy's SVD.
 
-Writes eval/testdata/golden.json. Needs scikit-learn==1.9.1 beside scripts/python/requirements.txt.
+Writes eval/testdata/golden.json.
 """
 
 import numpy as np
