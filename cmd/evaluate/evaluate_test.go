@@ -13,8 +13,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
+	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
 )
@@ -133,7 +135,7 @@ func TestJSON(t *testing.T) {
 	assert.Equal(t, weights, r.Weights)
 	assert.Equal(t, "resnet18", r.Model)
 	assert.Equal(t, 16, r.ImageSize)
-	assert.Equal(t, set{Path: train, Images: 31, Used: 29, Classes: []string{"blank", "lying", "standing"}}, r.Train)
+	assert.Equal(t, &set{Path: train, Images: 31, Used: 29, Classes: []string{"blank", "lying", "standing"}}, r.Train)
 	assert.Equal(t, set{Path: test, Images: 10, Used: 10, Classes: []string{"blank", "standing"}}, r.Test)
 	require.Len(t, r.Scores, 2)
 	for i, name := range []string{"encoder", "pixels"} {
@@ -161,6 +163,47 @@ func TestTable(t *testing.T) {
        features   linear probe       k-NN   linear, balanced   k-NN, balanced
    encoder (64)       100.00 %   100.00 %           100.00 %         100.00 %
 `, out)
+}
+
+func TestLabelFree(t *testing.T) {
+	train, test := folders(t)
+	weights := savedEncoder(t)
+	code, out, log := evaluate("--weights", weights, "--train", train, "--test", test, "--k", "3", "--label-free", "--view-count", "3", "--json")
+	require.Zero(t, code, log)
+	var r result
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	l := r.LabelFree
+	require.NotNil(t, l)
+	assert.Equal(t, viewing{Recipe: "paper", Images: 10, Count: 3}, l.Views)
+	assert.Equal(t, 10, l.Images)
+	assert.Equal(t, 10, l.SetSize)
+	assert.InDelta(t, 1.0525, l.Expected, 1e-4)
+	for name, v := range map[string]eval.Score{"RankMe": l.RankMe, "participation": l.Participation, "LiDAR": l.LiDAR} {
+		assert.GreaterOrEqual(t, float64(v), 1., name)
+		assert.LessOrEqual(t, float64(v), 10.1, name)
+	}
+	assert.Greater(t, float64(l.Alpha), 0.)
+	assert.Greater(t, float64(l.Alignment), 0.)
+	assert.Less(t, float64(l.Uniformity), 0.)
+	require.Len(t, r.Scores, 1)
+
+	// The images of a folder without labels, with the recipe of the run beside the weights.
+	c := config.Default()
+	c.Views = config.PresetViews("medical")
+	require.NoError(t, c.Save(filepath.Join(filepath.Dir(weights), "config.yaml")))
+	code, out, log = evaluate("--weights", weights, "--test", filepath.Join(test, "standing"), "--label-free", "--view-count", "2", "--view-images", "4")
+	require.Zero(t, code, log)
+	assert.Contains(t, out, "resnet18 at 16 px\n\nwithout labels, of 6 whole images\n")
+	assert.Contains(t, out, "of 2 views of 4 images ("+filepath.Join(filepath.Dir(weights), "config.yaml")+")\n")
+
+	code, _, log = evaluate("--weights", weights, "--test", test, "--label-free", "--views", "nowhere.yaml")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, log, "evaluate: --views: reading configuration: open nowhere.yaml")
+	code, _, log = evaluate("--weights", weights, "--views", "paper", "--view-count", "1", "--view-images", "1")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, log, "evaluate: --view-count: 1, expected 2 or more")
+	assert.Contains(t, log, "evaluate: --view-images: 1, expected 2 or more")
+	assert.Contains(t, log, "evaluate: --views: is for --label-free")
 }
 
 func TestMistakes(t *testing.T) {

@@ -18,9 +18,11 @@ type result struct {
 	Weights   string  `json:"weights"`
 	Model     string  `json:"model"`
 	ImageSize int     `json:"image_size"`
-	Train     set     `json:"train"`
+	Train     *set    `json:"train,omitempty"`
 	Test      set     `json:"test"`
-	Scores    []score `json:"scores"`
+	Scores    []score `json:"scores,omitempty"`
+
+	LabelFree *labelFree `json:"label_free,omitempty"` // of the encoder's features of the test images
 }
 
 // set is one collection of images.
@@ -82,6 +84,10 @@ func (r result) writeJSON(w io.Writer) error {
 }
 
 func (r result) writeTable(out io.Writer) error {
+	if r.Train == nil {
+		fmt.Fprintf(out, "%s at %d px\n\n", r.Model, r.ImageSize)
+		return r.LabelFree.write(out)
+	}
 	fmt.Fprintf(out, "%s at %d px: %d images of %d classes to learn from, %d to be tested on\n\n",
 		r.Model, r.ImageSize, r.Train.Used, len(r.Train.Classes), r.Test.Used)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
@@ -98,7 +104,11 @@ func (r result) writeTable(out io.Writer) error {
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t")+"\t")
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || r.LabelFree == nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return r.LabelFree.write(out)
 }
 
 // unbalanced says whether the test set's classes differ in size, so that a mean over classes says something else.
