@@ -165,6 +165,34 @@ func TestTable(t *testing.T) {
 `, out)
 }
 
+func TestShots(t *testing.T) {
+	train, test := folders(t)
+	weights := savedEncoder(t)
+	line := []string{"--weights", weights, "--train", train, "--test", test, "--k", "3", "--shots", "2,all", "--draws", "3"}
+	code, out, log := evaluate(append(line, "--json")...)
+	require.Zero(t, code, log)
+	var r result
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	f := r.Scores[0].FewShot
+	require.Len(t, f, 2)
+	assert.Equal(t, [3]int{2, 3, 6}, [3]int{f[0].Shots, f[0].Draws, f[0].N})
+	assert.Equal(t, [3]int{0, 1, 29}, [3]int{f[1].Shots, f[1].Draws, f[1].N})
+	assert.Len(t, f[0].Each, 3)
+	assert.Greater(t, f[0].Top1.Mean, 0.5)
+	code, out, log = evaluate(line...)
+	require.Zero(t, code, log)
+	assert.Contains(t, out, "95 % interval\n\n       features ")
+
+	code, _, log = evaluate("--weights", weights, "--train", train, "--test", test, "--shots", "11")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, log, "evaluate: --shots: eval: few shots: class blank has 10 training samples: expected 11 or more")
+	code, _, log = evaluate("--weights", weights, "--shots", "0,x", "--draws", "0", "--shots-c", "0")
+	assert.Equal(t, 2, code)
+	for _, want := range []string{`--shots: "0", expected`, `--shots: "x", expected numbers from 1, or all`, "--draws: 0, expected", "--shots-c: 0, expected"} {
+		assert.Contains(t, log, want)
+	}
+}
+
 func TestLabelFree(t *testing.T) {
 	train, test := folders(t)
 	weights := savedEncoder(t)

@@ -28,11 +28,14 @@ type options struct {
 	K           int       `yaml:"k" flag:"k" help:"neighbours that vote in k-NN"`
 	Temperature float64   `yaml:"temperature" flag:"temperature" help:"of the votes' weights, exp(cosine similarity / temperature)"`
 	Pixels      bool      `yaml:"pixels" flag:"pixels" help:"also measure the images' own pixels, to compare with"`
+	Shots       []string  `yaml:"shots" flag:"shots" arg:"N,…" help:"also fit linear probes to so many images of each class, such as 1,5,10,all: logistic regression on standardised features"`
+	Draws       int       `yaml:"draws" flag:"draws" arg:"N" help:"how often --shots draws them; the mean over draws has a 95 % interval"`
+	ShotsC      float64   `yaml:"shots_c" flag:"shots-c" arg:"C" help:"scikit-learn's C of these probes: the sum of cross-entropies plus |weights|²/(2·C) is least"`
 	LabelFree   bool      `yaml:"label_free" flag:"label-free" help:"also measure what needs no labels: RankMe, participation ratio, α-ReQ, SIGReg, LiDAR, alignment and uniformity of the test images; without --train that alone"`
 	Views       string    `yaml:"views" flag:"views" arg:"NAME|FILE" help:"how --label-free makes views: a preset of train's, or a run's config.yaml; without it, the one beside the weights, else paper"`
 	ViewCount   int       `yaml:"view_count" flag:"view-count" arg:"N" help:"views of each image, all global"`
 	ViewImages  int       `yaml:"view_images" flag:"view-images" arg:"N" help:"images that views are made of, at most; the seed draws them"`
-	Seed        uint64    `yaml:"seed" flag:"seed" help:"names what is random: the images that --l2 is chosen on, the order of adamw, views"`
+	Seed        uint64    `yaml:"seed" flag:"seed" help:"names what is random: the images that --l2 is chosen on, the order of adamw, draws of --shots, views"`
 	JSON        bool      `yaml:"json" flag:"json" help:"print JSON, with the accuracy of each class, rather than a table"`
 
 	Model model.Flags `yaml:",inline"`
@@ -42,7 +45,7 @@ func defaults() options {
 	knn := eval.DefaultKNN()
 	return options{
 		Collection: config.OpenCollection(), Probe: "lbfgs", L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature,
-		ViewCount: 10, ViewImages: 1000, Model: model.Default(),
+		Draws: 10, ShotsC: 1, ViewCount: 10, ViewImages: 1000, Model: model.Default(),
 	}
 }
 
@@ -63,6 +66,7 @@ read, or has no label, is named or counted, and left out.`,
 		Examples: []cli.Example{
 			{For: "what a run has trained", Line: "evaluate --weights runs/photos/encoder.safetensors --train photos/train --test photos/test"},
 			{For: "the demo's encoder beside raw pixels, on MNIST", Line: "evaluate --weights runs/demo/encoder.safetensors --pixels"},
+			{For: "with 1, 5, 10 and all images of each class", Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --shots 1,5,10,all --draws 10"},
 			{For: "images without labels", Line: "evaluate --weights runs/photos/encoder.safetensors --label-free --test photos"},
 			{For: "timm's weights, for a program to read", Line: "evaluate --weights model.pt --model resnet50 --train a --test b --json"},
 		},
@@ -102,6 +106,9 @@ func (o *options) check() error {
 		if !(l >= 0) {
 			errs = append(errs, fmt.Errorf("--l2: %v, expected 0 or more", l))
 		}
+	}
+	if _, err := o.fewShot(); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, model.CheckImages(o.Collection), o.Model.Check())...)
 }
@@ -159,6 +166,9 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 	if err != nil {
 		return err
 	}
+	if err := o.checkShots(train); err != nil {
+		return err
+	}
 	described := train.describe()
 	r.Train, r.Test = &described, test.describe()
 	kinds := []kind{o.encoder(m)}
@@ -179,6 +189,9 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 		r.Train.Used, r.Test.Used = a.N, b.N
 		s, err := o.measure(ctx, m.Thread, a.Features, b.Features)
 		if err != nil {
+			return err
+		}
+		if err := o.measureShots(ctx, m.Thread, a.Features, b.Features, &s); err != nil {
 			return err
 		}
 		s.Features = k.name

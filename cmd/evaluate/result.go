@@ -40,6 +40,8 @@ type score struct {
 	KNN      eval.Accuracy `json:"knn"`
 	Linear   eval.Accuracy `json:"linear"`
 	Probe    probe         `json:"probe"`
+
+	FewShot []eval.FewShot `json:"few_shot,omitempty"`
 }
 
 // probe is how the linear classifier was fitted.
@@ -104,7 +106,10 @@ func (r result) writeTable(out io.Writer) error {
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t")+"\t")
 	}
-	if err := w.Flush(); err != nil || r.LabelFree == nil {
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := r.writeShots(out); err != nil || r.LabelFree == nil {
 		return err
 	}
 	fmt.Fprintln(out)
