@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"image"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -115,7 +116,7 @@ func TestList(t *testing.T) {
 	}
 	code, byList, log := evaluate("--weights", weights, "--train", list(train), "--test", list(test), "--label-column", "species", "--k", "3", "--json")
 	require.Zero(t, code, log)
-	var a, b result
+	var a, b struct{ Scores []any }
 	require.NoError(t, json.Unmarshal([]byte(byFolder), &a))
 	require.NoError(t, json.Unmarshal([]byte(byList), &b))
 	require.NotEmpty(t, a.Scores)
@@ -144,11 +145,22 @@ func TestJSON(t *testing.T) {
 		assert.Equal(t, 1., s.KNN.Top1, name)
 		assert.GreaterOrEqual(t, s.Linear.Top1, 0.8, name)
 		assert.GreaterOrEqual(t, s.Linear.Balanced, 0.8, name)
+		assert.Equal(t, eval.Score(1), s.KNN.AUROC, name)
+		assert.Equal(t, eval.Score(1), s.KNN.MAP, name)
+		assert.True(t, math.IsNaN(float64(s.KNN.Top5)), "of three classes")
+		assert.Equal(t, [][]int{{4, 0, 0}, {0, 0, 0}, {0, 0, 6}}, s.KNN.Confusion)
+		assert.Equal(t, "none", s.Probe.Weights)
 		require.Len(t, s.KNN.Classes, 3)
 		assert.Equal(t, "standing", s.KNN.Classes[2].Name)
 		assert.Equal(t, 6, s.KNN.Classes[2].N, "classes are matched by name")
 		assert.Equal(t, "lbfgs", s.Probe.Kind)
 		assert.True(t, *s.Probe.Converged)
+	}
+	var keys map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &keys))
+	knn := keys["scores"].([]any)[0].(map[string]any)["knn"].(map[string]any)
+	for _, key := range []string{"top1", "balanced", "correct", "n", "classes", "top5", "macro_f1", "auroc", "map", "confusion"} {
+		assert.Contains(t, knn, key)
 	}
 	assert.Equal(t, 64, r.Scores[0].Dim)
 	assert.Equal(t, 256, r.Scores[1].Dim)
@@ -160,8 +172,8 @@ func TestTable(t *testing.T) {
 	require.Zero(t, code, log)
 	assert.Equal(t, `resnet18 at 16 px: 29 images of 3 classes to learn from, 10 to be tested on
 
-       features   linear probe       k-NN   linear, balanced   k-NN, balanced
-   encoder (64)       100.00 %   100.00 %           100.00 %         100.00 %
+       features   linear probe       k-NN   linear, balanced   k-NN, balanced   linear, AUROC   k-NN, AUROC
+   encoder (64)       100.00 %   100.00 %           100.00 %         100.00 %          1.0000        1.0000
 `, out)
 }
 
@@ -182,6 +194,14 @@ func TestShots(t *testing.T) {
 	code, out, log = evaluate(line...)
 	require.Zero(t, code, log)
 	assert.Contains(t, out, "95 % interval\n\n       features ")
+
+	code, out, log = evaluate("--weights", weights, "--train", train, "--test", test, "--class-weights", "balanced", "--json")
+	require.Zero(t, code, log)
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	assert.Equal(t, "balanced", r.Scores[0].Probe.Weights)
+	code, _, log = evaluate("--weights", weights, "--class-weights", "balanced", "--probe", "adamw")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, log, "--class-weights: balanced is for --probe lbfgs, not adamw")
 
 	code, _, log = evaluate("--weights", weights, "--train", train, "--test", test, "--shots", "11")
 	assert.Equal(t, 1, code)

@@ -23,20 +23,21 @@ type options struct {
 
 	Collection config.Collection `yaml:",inline"`
 
-	Probe       string    `yaml:"probe" flag:"probe" enum:"lbfgs,adamw" arg:"lbfgs|adamw" help:"linear classifier: lbfgs is the optimum of logistic regression on standardised features; adamw the LeJEPA paper's, on features after LayerNorm"`
-	L2          []float64 `yaml:"l2" flag:"l2" arg:"LIST" help:"strengths of regularisation of lbfgs; of several, one is chosen on a fifth of the training images"`
-	K           int       `yaml:"k" flag:"k" help:"neighbours that vote in k-NN"`
-	Temperature float64   `yaml:"temperature" flag:"temperature" help:"of the votes' weights, exp(cosine similarity / temperature)"`
-	Pixels      bool      `yaml:"pixels" flag:"pixels" help:"also measure the images' own pixels, to compare with"`
-	Shots       []string  `yaml:"shots" flag:"shots" arg:"N,…" help:"also fit linear probes to so many images of each class, such as 1,5,10,all: logistic regression on standardised features"`
-	Draws       int       `yaml:"draws" flag:"draws" arg:"N" help:"how often --shots draws them; the mean over draws has a 95 % interval"`
-	ShotsC      float64   `yaml:"shots_c" flag:"shots-c" arg:"C" help:"scikit-learn's C of these probes: the sum of cross-entropies plus |weights|²/(2·C) is least"`
-	LabelFree   bool      `yaml:"label_free" flag:"label-free" help:"also measure what needs no labels: RankMe, participation ratio, α-ReQ, SIGReg, LiDAR, alignment and uniformity of the test images; without --train that alone"`
-	Views       string    `yaml:"views" flag:"views" arg:"NAME|FILE" help:"how --label-free makes views: a preset of train's, or a run's config.yaml; without it, the one beside the weights, else paper"`
-	ViewCount   int       `yaml:"view_count" flag:"view-count" arg:"N" help:"views of each image, all global"`
-	ViewImages  int       `yaml:"view_images" flag:"view-images" arg:"N" help:"images that views are made of, at most; the seed draws them"`
-	Seed        uint64    `yaml:"seed" flag:"seed" help:"names what is random: the images that --l2 is chosen on, the order of adamw, draws of --shots, views"`
-	JSON        bool      `yaml:"json" flag:"json" help:"print JSON, with the accuracy of each class, rather than a table"`
+	Probe        string    `yaml:"probe" flag:"probe" enum:"lbfgs,adamw" arg:"lbfgs|adamw" help:"linear classifier: lbfgs is the optimum of logistic regression on standardised features; adamw the LeJEPA paper's, on features after LayerNorm"`
+	L2           []float64 `yaml:"l2" flag:"l2" arg:"LIST" help:"strengths of regularisation of lbfgs; of several, one is chosen on a fifth of the training images"`
+	ClassWeights string    `yaml:"class_weights" flag:"class-weights" enum:"none,balanced" arg:"none|balanced" help:"balanced: classes count the same in lbfgs, however many images each has"`
+	K            int       `yaml:"k" flag:"k" help:"neighbours that vote in k-NN"`
+	Temperature  float64   `yaml:"temperature" flag:"temperature" help:"of the votes' weights, exp(cosine similarity / temperature)"`
+	Pixels       bool      `yaml:"pixels" flag:"pixels" help:"also measure the images' own pixels, to compare with"`
+	Shots        []string  `yaml:"shots" flag:"shots" arg:"N,…" help:"also fit linear probes to so many images of each class, such as 1,5,10,all: logistic regression on standardised features"`
+	Draws        int       `yaml:"draws" flag:"draws" arg:"N" help:"how often --shots draws them; the mean over draws has a 95 % interval"`
+	ShotsC       float64   `yaml:"shots_c" flag:"shots-c" arg:"C" help:"scikit-learn's C of these probes: the sum of cross-entropies plus |weights|²/(2·C) is least"`
+	LabelFree    bool      `yaml:"label_free" flag:"label-free" help:"also measure what needs no labels: RankMe, participation ratio, α-ReQ, SIGReg, LiDAR, alignment and uniformity of the test images; without --train that alone"`
+	Views        string    `yaml:"views" flag:"views" arg:"NAME|FILE" help:"how --label-free makes views: a preset of train's, or a run's config.yaml; without it, the one beside the weights, else paper"`
+	ViewCount    int       `yaml:"view_count" flag:"view-count" arg:"N" help:"views of each image, all global"`
+	ViewImages   int       `yaml:"view_images" flag:"view-images" arg:"N" help:"images that views are made of, at most; the seed draws them"`
+	Seed         uint64    `yaml:"seed" flag:"seed" help:"names what is random: the images that --l2 is chosen on, the order of adamw, draws of --shots, views"`
+	JSON         bool      `yaml:"json" flag:"json" help:"print JSON, with the accuracy of each class, top-5 accuracy, macro F1, AUROC and average precision, and the confusion matrix of up to 200 classes, rather than a table"`
 
 	Model model.Flags `yaml:",inline"`
 }
@@ -44,7 +45,7 @@ type options struct {
 func defaults() options {
 	knn := eval.DefaultKNN()
 	return options{
-		Collection: config.OpenCollection(), Probe: "lbfgs", L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature,
+		Collection: config.OpenCollection(), Probe: "lbfgs", ClassWeights: "none", L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature,
 		Draws: 10, ShotsC: 1, ViewCount: 10, ViewImages: 1000, Model: model.Default(),
 	}
 }
@@ -79,10 +80,15 @@ read, or has no label, is named or counted, and left out.`,
 // alone says whether there is nothing to learn from: only what needs no labels is measured.
 func (o *options) alone() bool { return o.LabelFree && o.Train == "" && o.Test != "" }
 
+func (o options) balancedClasses() bool { return o.ClassWeights == "balanced" }
+
 func (o *options) check() error {
 	var errs []error
 	if (o.Train == "") != (o.Test == "") && !o.alone() {
 		errs = append(errs, errors.New("--train and --test: expected both, or neither for MNIST"))
+	}
+	if o.balancedClasses() && o.Probe != "lbfgs" {
+		errs = append(errs, fmt.Errorf("--class-weights: balanced is for --probe lbfgs, not %s", o.Probe))
 	}
 	if o.ViewCount < 2 {
 		errs = append(errs, fmt.Errorf("--view-count: %d, expected 2 or more", o.ViewCount))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -35,11 +36,11 @@ type set struct {
 
 // score is how good one kind of features is.
 type score struct {
-	Features string        `json:"features"` // "encoder" or "pixels"
-	Dim      int           `json:"dim"`
-	KNN      eval.Accuracy `json:"knn"`
-	Linear   eval.Accuracy `json:"linear"`
-	Probe    probe         `json:"probe"`
+	Features string              `json:"features"` // "encoder" or "pixels"
+	Dim      int                 `json:"dim"`
+	KNN      eval.Classification `json:"knn"`
+	Linear   eval.Classification `json:"linear"`
+	Probe    probe               `json:"probe"`
 
 	FewShot []eval.FewShot `json:"few_shot,omitempty"`
 }
@@ -49,14 +50,15 @@ type probe struct {
 	Kind      string  `json:"kind"`
 	L2        float64 `json:"l2"`                  // the strength of regularisation that was chosen; of lbfgs
 	Loss      float64 `json:"loss"`                // mean cross-entropy on the training images
+	Weights   string  `json:"class_weights"`       // "none" or "balanced"
 	Converged *bool   `json:"converged,omitempty"` // of lbfgs
 }
 
 // measure is k-NN and a linear probe.
 func (o options) measure(ctx context.Context, th *torch.Thread, train, test eval.Features) (score, error) {
-	s := score{Dim: train.D, Probe: probe{Kind: o.Probe}}
+	s := score{Dim: train.D, Probe: probe{Kind: o.Probe, Weights: o.ClassWeights}}
 	var err error
-	if s.KNN, err = eval.KNN(ctx, th, train, test, eval.KNNOptions{K: o.K, Temperature: o.Temperature}); err != nil {
+	if s.KNN, err = eval.ClassifyKNN(ctx, th, train, test, eval.KNNOptions{K: o.K, Temperature: o.Temperature}); err != nil {
 		return s, err
 	}
 	var l *eval.Linear
@@ -66,7 +68,7 @@ func (o options) measure(ctx context.Context, th *torch.Thread, train, test eval
 		l, err = eval.FitAdamW(ctx, th, train, a)
 	} else {
 		p := eval.DefaultProbe()
-		p.L2, p.Seed = o.L2, o.Seed
+		p.L2, p.Seed, p.Balanced = o.L2, o.Seed, o.balancedClasses()
 		if l, err = eval.FitLinear(ctx, th, train, p); err == nil {
 			s.Probe.L2, s.Probe.Converged = l.L2, &l.Converged
 		}
@@ -75,7 +77,7 @@ func (o options) measure(ctx context.Context, th *torch.Thread, train, test eval
 		return s, err
 	}
 	s.Probe.Loss = l.Loss
-	s.Linear, err = l.Accuracy(ctx, th, test)
+	s.Linear, err = l.Classify(ctx, th, test)
 	return s, err
 }
 
@@ -98,12 +100,14 @@ func (r result) writeTable(out io.Writer) error {
 	if balanced {
 		columns = append(columns, "linear, balanced", "k-NN, balanced")
 	}
+	columns = append(columns, "linear, AUROC", "k-NN, AUROC")
 	fmt.Fprintln(w, strings.Join(columns, "\t")+"\t")
 	for _, s := range r.Scores {
 		row := []string{s.Features + " (" + strconv.Itoa(s.Dim) + ")", percent(s.Linear.Top1), percent(s.KNN.Top1)}
 		if balanced {
 			row = append(row, percent(s.Linear.Balanced), percent(s.KNN.Balanced))
 		}
+		row = append(row, figure(s.Linear.AUROC), figure(s.KNN.AUROC))
 		fmt.Fprintln(w, strings.Join(row, "\t")+"\t")
 	}
 	if err := w.Flush(); err != nil {
@@ -131,3 +135,11 @@ func (r result) unbalanced() bool {
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.2f %%", 100*v) }
+
+// figure is a share of 1, or a dash where it does not exist.
+func figure(v eval.Score) string {
+	if math.IsNaN(float64(v)) {
+		return "–"
+	}
+	return fmt.Sprintf("%.4f", float64(v))
+}
