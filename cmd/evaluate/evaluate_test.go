@@ -213,6 +213,31 @@ func TestShots(t *testing.T) {
 	}
 }
 
+func TestRetrieval(t *testing.T) {
+	train, test := folders(t)
+	weights := savedEncoder(t)
+	for _, among := range []string{"gallery", "leave-one-out"} {
+		line := []string{"--weights", weights, "--train", train, "--test", test, "--k", "3", "--retrieval", among, "--recall-at", "1,4"}
+		code, out, log := evaluate(append(line, "--json")...)
+		require.Zero(t, code, log)
+		var r result
+		require.NoError(t, json.Unmarshal([]byte(out), &r))
+		f := r.Scores[0].Retrieval
+		require.NotNil(t, f)
+		assert.Equal(t, among, f.Among)
+		assert.Equal(t, 10, f.Queries)
+		assert.Greater(t, float64(f.MAP), 0.8)
+		assert.Equal(t, []eval.RecallAt{{K: 1, Share: 1}, {K: 4, Share: 1}}, f.Recall)
+		code, out, log = evaluate(line...)
+		require.Zero(t, code, log)
+		assert.Contains(t, out, "retrieval of 10 test images' classes among ")
+		assert.Regexp(t, `features +mAP +recall@1 +recall@4`, out)
+	}
+	code, _, log := evaluate("--weights", weights, "--recall-at", "0")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, log, "--recall-at: 0, expected 1 or more")
+}
+
 func TestLabelFree(t *testing.T) {
 	train, test := folders(t)
 	weights := savedEncoder(t)

@@ -32,6 +32,8 @@ type options struct {
 	Shots        []string  `yaml:"shots" flag:"shots" arg:"N,…" help:"also fit linear probes to so many images of each class, such as 1,5,10,all: logistic regression on standardised features"`
 	Draws        int       `yaml:"draws" flag:"draws" arg:"N" help:"how often --shots draws them; the mean over draws has a 95 % interval"`
 	ShotsC       float64   `yaml:"shots_c" flag:"shots-c" arg:"C" help:"scikit-learn's C of these probes: the sum of cross-entropies plus |weights|²/(2·C) is least"`
+	Retrieval    string    `yaml:"retrieval" flag:"retrieval" enum:"none,gallery,leave-one-out" arg:"gallery|leave-one-out" help:"also look for images of the same class by cosine similarity: for each test image among the training images (gallery), or among the other test images (leave-one-out)"`
+	RecallAt     []int     `yaml:"recall_at" flag:"recall-at" arg:"K,…" help:"of --retrieval: shares of images that have one of their class among the K nearest"`
 	LabelFree    bool      `yaml:"label_free" flag:"label-free" help:"also measure what needs no labels: RankMe, participation ratio, α-ReQ, SIGReg, LiDAR, alignment and uniformity of the test images; without --train that alone"`
 	Views        string    `yaml:"views" flag:"views" arg:"NAME|FILE" help:"how --label-free makes views: a preset of train's, or a run's config.yaml; without it, the one beside the weights, else paper"`
 	ViewCount    int       `yaml:"view_count" flag:"view-count" arg:"N" help:"views of each image, all global"`
@@ -45,7 +47,7 @@ type options struct {
 func defaults() options {
 	knn := eval.DefaultKNN()
 	return options{
-		Collection: config.OpenCollection(), Probe: "lbfgs", ClassWeights: "none", L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature,
+		Collection: config.OpenCollection(), Probe: "lbfgs", ClassWeights: "none", Retrieval: "none", RecallAt: []int{1, 5, 10}, L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature,
 		Draws: 10, ShotsC: 1, ViewCount: 10, ViewImages: 1000, Model: model.Default(),
 	}
 }
@@ -89,6 +91,11 @@ func (o *options) check() error {
 	}
 	if o.balancedClasses() && o.Probe != "lbfgs" {
 		errs = append(errs, fmt.Errorf("--class-weights: balanced is for --probe lbfgs, not %s", o.Probe))
+	}
+	for _, k := range o.RecallAt {
+		if k < 1 {
+			errs = append(errs, fmt.Errorf("--recall-at: %d, expected 1 or more", k))
+		}
 	}
 	if o.ViewCount < 2 {
 		errs = append(errs, fmt.Errorf("--view-count: %d, expected 2 or more", o.ViewCount))
@@ -198,6 +205,9 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 			return err
 		}
 		if err := o.measureShots(ctx, m.Thread, a.Features, b.Features, &s); err != nil {
+			return err
+		}
+		if s.Retrieval, err = o.retrieve(ctx, m.Thread, a.Features, b.Features); err != nil {
 			return err
 		}
 		s.Features = k.name

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -42,7 +43,8 @@ type score struct {
 	Linear   eval.Classification `json:"linear"`
 	Probe    probe               `json:"probe"`
 
-	FewShot []eval.FewShot `json:"few_shot,omitempty"`
+	FewShot   []eval.FewShot `json:"few_shot,omitempty"`
+	Retrieval *retrieval     `json:"retrieval,omitempty"`
 }
 
 // probe is how the linear classifier was fitted.
@@ -113,7 +115,7 @@ func (r result) writeTable(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err := r.writeShots(out); err != nil || r.LabelFree == nil {
+	if err := errors.Join(r.writeShots(out), r.writeRetrieval(out)); err != nil || r.LabelFree == nil {
 		return err
 	}
 	fmt.Fprintln(out)
