@@ -155,7 +155,7 @@ func moments(f Features) (mean, scale []float32) {
 	return mean, scale
 }
 
-// dataset is a training set on the device: scaled features [N, D] and classes [N], kept.
+// dataset is a training set on the device: scaled features [N, D] and classes [N], or labels [N, labels], kept.
 type dataset struct {
 	x, y torch.Tensor
 	n    int
@@ -163,14 +163,19 @@ type dataset struct {
 
 // upload scales and uploads the rows of train that order names, in that order.
 func (l *Linear) upload(ctx context.Context, th *torch.Thread, train Features, order []int) (dataset, error) {
-	data := dataset{n: len(order)}
-	classes := make([]int64, data.n)
+	classes := make([]int64, len(order))
 	for i, r := range order {
 		classes[i] = int64(train.Labels[r])
 	}
+	return l.uploadWith(ctx, th, train, order, func(s *torch.Scope) torch.Tensor { return s.FromInt64(classes, int64(len(classes))) })
+}
+
+// uploadWith is upload with other targets than classes.
+func (l *Linear) uploadWith(ctx context.Context, th *torch.Thread, train Features, order []int, y func(*torch.Scope) torch.Tensor) (dataset, error) {
+	data := dataset{n: len(order)}
 	err := th.Do(ctx, func(s *torch.Scope) {
 		data.x = s.Empty(torch.Float32, int64(data.n), int64(l.d)).Keep()
-		data.y = s.FromInt64(classes, int64(data.n)).Keep()
+		data.y = y(s).Keep()
 	})
 	rows := max(1, chunkElements/l.d)
 	for from := 0; from < data.n && err == nil; from += rows {

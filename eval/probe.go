@@ -103,6 +103,7 @@ func FitLinear(ctx context.Context, th *torch.Thread, train Features, o ProbeOpt
 	}
 	defer data.free()
 	f := &fit{ctx: ctx, th: th, data: data, classes: l.n, dim: l.d, limit: o.MaxEvaluations}
+	f.objective = f.crossEntropy
 	if o.Balanced {
 		f.weights = balancedWeights(train)
 	}
@@ -193,7 +194,8 @@ type fit struct {
 	data         dataset
 	classes, dim int
 	limit        int
-	weights      []float64 // of each class's samples; nil: 1
+	weights      []float64                                                 // of each class's samples; nil: 1
+	objective    func(s *torch.Scope, logits, y torch.Tensor) torch.Tensor // a mean over samples, without regularisation
 
 	evaluations int
 	loss        float64 // of the last minimum, without regularisation
@@ -209,7 +211,7 @@ func (f *fit) split(w []float64) (weight, bias []float32) {
 	return out[:f.classes*f.dim], out[f.classes*f.dim:]
 }
 
-// evaluate returns the mean cross-entropy of the first rows samples, and writes its gradient.
+// evaluate returns the objective of the first rows samples, and writes its gradient.
 func (f *fit) evaluate(w []float64, rows int, grad []float64) (float64, error) {
 	f.evaluations++
 	weight, bias := f.split(w)
@@ -219,7 +221,7 @@ func (f *fit) evaluate(w []float64, rows int, grad []float64) (float64, error) {
 		bt := s.FromFloat32(bias, int64(f.classes)).SetRequiresGrad(true)
 		f.data.chunks(s, 0, rows, f.classes, func(x, y torch.Tensor) {
 			share := float64(x.Size(0)) / float64(rows)
-			part := f.crossEntropy(s, x.Linear(wt, bt).To(torch.Float64), y).MulScalar(share)
+			part := f.objective(s, x.Linear(wt, bt).To(torch.Float64), y).MulScalar(share)
 			part.Backward()
 			loss += part.Item()
 		})
