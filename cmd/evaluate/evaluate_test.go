@@ -238,6 +238,61 @@ func TestRetrieval(t *testing.T) {
 	assert.Contains(t, log, "--recall-at: 0, expected 1 or more")
 }
 
+// measured is a list of images of stripes, of which the column height is a number and the column marks several labels.
+func measured(t *testing.T, dir string) string {
+	text := "file,height,marks\n"
+	for class, row := range map[string]string{"blank": "-1.5,|", "lying": "2,flat|striped", "standing": "4e0,striped|tall"} {
+		stripes(t, dir, class, 8)
+		files, err := filepath.Glob(filepath.Join(dir, class, "*.png"))
+		require.NoError(t, err)
+		for _, f := range files {
+			text += f + "," + row + "\n"
+		}
+	}
+	path := filepath.Join(t.TempDir(), "list.csv")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	return path
+}
+
+func TestTargets(t *testing.T) {
+	list, weights := measured(t, t.TempDir()), savedEncoder(t)
+	line := []string{"--weights", weights, "--train", list, "--test", list, "--target-column"}
+	code, out, log := evaluate(append(line, "height", "--json")...)
+	require.Zero(t, code, log)
+	var r result
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	require.Len(t, r.Regression, 1)
+	assert.Empty(t, r.Scores)
+	assert.Equal(t, []string{"height"}, r.Train.Classes)
+	assert.Equal(t, 24, r.Regression[0].N)
+	assert.Greater(t, float64(r.Regression[0].R2), 0.9)
+	code, out, log = evaluate(append(line, "height")...)
+	require.Zero(t, code, log)
+	assert.Regexp(t, `encoder \(64\) +height +0\.9`, out)
+	code, _, log = evaluate(append(line, "marks")...)
+	assert.Equal(t, 1, code)
+	assert.Regexp(t, `evaluate: --train: column marks of .*png is ".*", expected a number`, log)
+
+	line = []string{"--weights", weights, "--train", list, "--test", list, "--label-column", "marks", "--multi-label", "|"}
+	code, out, log = evaluate(append(line, "--json", "--pixels")...)
+	require.Zero(t, code, log)
+	r = result{}
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	require.Len(t, r.MultiLabel, 2)
+	assert.Equal(t, []string{"flat", "striped", "tall"}, r.Test.Classes)
+	assert.Equal(t, []int{8, 16, 8}, []int{r.MultiLabel[0].Labels[0].Positives, r.MultiLabel[0].Labels[1].Positives, r.MultiLabel[0].Labels[2].Positives})
+	assert.Greater(t, float64(r.MultiLabel[0].MAP), 0.9)
+	code, out, log = evaluate(line...)
+	require.Zero(t, code, log)
+	assert.Regexp(t, `features +labels +mAP`, out)
+
+	code, _, log = evaluate("--weights", weights, "--target-column", "a", "--multi-label", "|", "--shots", "1")
+	assert.Equal(t, 2, code)
+	for _, want := range []string{"expected neither --multi-label", "expected --train and --test", "are for classes"} {
+		assert.Contains(t, log, want)
+	}
+}
+
 func TestLabelFree(t *testing.T) {
 	train, test := folders(t)
 	weights := savedEncoder(t)

@@ -34,6 +34,8 @@ type options struct {
 	ShotsC       float64   `yaml:"shots_c" flag:"shots-c" arg:"C" help:"scikit-learn's C of these probes: the sum of cross-entropies plus |weights|²/(2·C) is least"`
 	Retrieval    string    `yaml:"retrieval" flag:"retrieval" enum:"none,gallery,leave-one-out" arg:"gallery|leave-one-out" help:"also look for images of the same class by cosine similarity: for each test image among the training images (gallery), or among the other test images (leave-one-out)"`
 	RecallAt     []int     `yaml:"recall_at" flag:"recall-at" arg:"K,…" help:"of --retrieval: shares of images that have one of their class among the K nearest"`
+	TargetColumn string    `yaml:"target_column" flag:"target-column" arg:"NAME" help:"what is to be predicted is not a class but a number, in this column of a list (or as --label-column names labels elsewhere): ridge regression, with --l2 strengths to choose from; in a column of nothing but whole numbers −1 is none"`
+	MultiLabel   string    `yaml:"multi_label" flag:"multi-label" arg:"SEP" help:"a label is several, with SEP between them, and a SEP alone is none: a linear probe for each; an image without any text is left out"`
 	LabelFree    bool      `yaml:"label_free" flag:"label-free" help:"also measure what needs no labels: RankMe, participation ratio, α-ReQ, SIGReg, LiDAR, alignment and uniformity of the test images; without --train that alone"`
 	Views        string    `yaml:"views" flag:"views" arg:"NAME|FILE" help:"how --label-free makes views: a preset of train's, or a run's config.yaml; without it, the one beside the weights, else paper"`
 	ViewCount    int       `yaml:"view_count" flag:"view-count" arg:"N" help:"views of each image, all global"`
@@ -123,7 +125,7 @@ func (o *options) check() error {
 	if _, err := o.fewShot(); err != nil {
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, model.CheckImages(o.Collection), o.Model.Check())...)
+	return errors.Join(append(errs, o.checkTargets(), model.CheckImages(o.Collection), o.Model.Check())...)
 }
 
 // run evaluates what the options say, prints the result to out and all else to log.
@@ -200,18 +202,13 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 			return err
 		}
 		r.Train.Used, r.Test.Used = a.N, b.N
-		s, err := o.measure(ctx, m.Thread, a.Features, b.Features)
-		if err != nil {
+		measure := o.measureClasses
+		if o.hasTargets() {
+			measure = o.measureTargets
+		}
+		if err := measure(ctx, m.Thread, k.name, of{train, a}, of{test, b}, r); err != nil {
 			return err
 		}
-		if err := o.measureShots(ctx, m.Thread, a.Features, b.Features, &s); err != nil {
-			return err
-		}
-		if s.Retrieval, err = o.retrieve(ctx, m.Thread, a.Features, b.Features); err != nil {
-			return err
-		}
-		s.Features = k.name
-		r.Scores = append(r.Scores, s)
 		if i == 0 && o.LabelFree {
 			l, err := o.labelFree(ctx, m, test, b.Features, log)
 			if err != nil {

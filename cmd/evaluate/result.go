@@ -24,6 +24,9 @@ type result struct {
 	Test      set     `json:"test"`
 	Scores    []score `json:"scores,omitempty"`
 
+	Regression []regression `json:"regression,omitempty"`
+	MultiLabel []multiLabel `json:"multi_label,omitempty"`
+
 	LabelFree *labelFree `json:"label_free,omitempty"` // of the encoder's features of the test images
 }
 
@@ -54,6 +57,29 @@ type probe struct {
 	Loss      float64 `json:"loss"`                // mean cross-entropy on the training images
 	Weights   string  `json:"class_weights"`       // "none" or "balanced"
 	Converged *bool   `json:"converged,omitempty"` // of lbfgs
+}
+
+// of is the features of a source's images.
+type of struct {
+	source source
+	eval.Extracted
+}
+
+// measureClasses adds to r how well classes are told apart.
+func (o options) measureClasses(ctx context.Context, th *torch.Thread, name string, train, test of, r *result) error {
+	s, err := o.measure(ctx, th, train.Features, test.Features)
+	if err != nil {
+		return err
+	}
+	s.Features = name
+	if err := o.measureShots(ctx, th, train.Features, test.Features, &s); err != nil {
+		return err
+	}
+	if s.Retrieval, err = o.retrieve(ctx, th, train.Features, test.Features); err != nil {
+		return err
+	}
+	r.Scores = append(r.Scores, s)
+	return nil
 }
 
 // measure is k-NN and a linear probe.
@@ -94,6 +120,19 @@ func (r result) writeTable(out io.Writer) error {
 		fmt.Fprintf(out, "%s at %d px\n\n", r.Model, r.ImageSize)
 		return r.LabelFree.write(out)
 	}
+	write := r.writeClasses
+	if len(r.Scores) == 0 {
+		write = r.writeTargets
+	}
+	if err := write(out); err != nil || r.LabelFree == nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return r.LabelFree.write(out)
+}
+
+// writeClasses is a table of accuracies, and what else is known of classes.
+func (r result) writeClasses(out io.Writer) error {
 	fmt.Fprintf(out, "%s at %d px: %d images of %d classes to learn from, %d to be tested on\n\n",
 		r.Model, r.ImageSize, r.Train.Used, len(r.Train.Classes), r.Test.Used)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
@@ -115,11 +154,7 @@ func (r result) writeTable(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err := errors.Join(r.writeShots(out), r.writeRetrieval(out)); err != nil || r.LabelFree == nil {
-		return err
-	}
-	fmt.Fprintln(out)
-	return r.LabelFree.write(out)
+	return errors.Join(r.writeShots(out), r.writeRetrieval(out))
 }
 
 // unbalanced says whether the test set's classes differ in size, so that a mean over classes says something else.

@@ -41,7 +41,11 @@ func (o options) open(ctx context.Context, channels int) (train, test source, er
 
 // collection opens the images of a flag.
 func (o options) collection(ctx context.Context, flag, path string, channels int) (source, error) {
-	s, err := model.OpenImages(ctx, path, o.Collection, channels, func(opts *images.OpenOptions) {
+	c := o.Collection
+	if o.TargetColumn != "" {
+		c.LabelColumn = o.TargetColumn
+	}
+	s, err := model.OpenImages(ctx, path, c, channels, func(opts *images.OpenOptions) {
 		opts.Labels, opts.Test = true, flag == "test"
 	})
 	if err != nil {
