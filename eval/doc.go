@@ -7,5 +7,7 @@
 //	acc, err := eval.KNN(ctx, th, train, test, eval.DefaultKNN())
 //	fmt.Printf("%.1f %%\n", 100*acc.Top1)
 //
-// Neither changes the encoder. Both are functions of features alone, so that other measures can stand beside them.
+// [MeasureRank], [MeasureGaussian] and, of views that [ExtractViews] embeds, [MeasureAgreement] need no labels.
+//
+// None changes the encoder. All are functions of features alone, so that other measures can stand beside them.
 package eval

@@ -81,7 +81,7 @@ func (o *ExtractOptions) normalise() error {
 	return nil
 }
 
-// embedder returns what makes the features of a batch of images.
+// embedder returns what makes the features of a batch of so many images: [Views, rows, D].
 func (o ExtractOptions) embedder(ctx context.Context, th *torch.Thread, encoder Encoder) func(g *views.Group, rows int) ([]float32, error) {
 	dtype := torch.Float32
 	if o.BF16 {
@@ -90,7 +90,7 @@ func (o ExtractOptions) embedder(ctx context.Context, th *torch.Thread, encoder 
 	return func(g *views.Group, rows int) (y []float32, err error) {
 		err = th.Do(ctx, func(s *torch.Scope) {
 			s.NoGrad(func() {
-				x := vision.Normalise(s, g, rows, o.Mean, o.Std).Select(0, 0)
+				x := vision.NormaliseRows(s, g, 0, g.Views*rows, o.Mean, o.Std)
 				s.Autocast(dtype, func() { y = encoder.Forward(s, x, nn.Pass{}).Float32s() })
 			})
 		})
@@ -123,6 +123,11 @@ func (o ExtractOptions) each(ctx context.Context, src images.Source, broken func
 	if err != nil {
 		return err
 	}
+	return o.eachOf(ctx, src, t, broken, f)
+}
+
+// eachOf is each for the views that t makes.
+func (o ExtractOptions) eachOf(ctx context.Context, src images.Source, t views.Transform, broken func(views.Broken), f func(*views.Batch) error) error {
 	loader := views.DefaultLoaderConfig()
 	loader.InOrder, loader.BatchSize, loader.Workers, loader.MaxBroken = true, o.BatchSize, o.Workers, o.MaxBroken
 	loader.OnBroken = broken

@@ -17,6 +17,18 @@ type Features struct {
 // Row is the features of sample i, not a copy.
 func (f Features) Row(i int) []float32 { return f.X[i*f.D : (i+1)*f.D] }
 
+// Select is a copy of some samples, in the order of rows.
+func (f Features) Select(rows []int) Features {
+	out := Features{X: make([]float32, 0, len(rows)*f.D), N: len(rows), D: f.D, Classes: f.Classes}
+	for _, r := range rows {
+		out.X = append(out.X, f.Row(r)...)
+		if f.Labels != nil {
+			out.Labels = append(out.Labels, f.Labels[r])
+		}
+	}
+	return out
+}
+
 // check reports what is wrong with the features that role names.
 func (f Features) check(role string) error {
 	switch {

@@ -27,10 +27,12 @@ type golden struct {
 		K           int
 		Temperature float64
 		Neighbours  [][]int
+		AUROC, MAP  float64
 		scores
 	}
 	Linear []struct {
 		L2             float64
+		Weighted       bool
 		LogProbability []float64 `json:"log_probability"`
 		scores
 	}
@@ -95,6 +97,11 @@ func TestKNNEqualsScikitLearn(t *testing.T) {
 			a, err := eval.KNN(ctx, th, train, test, eval.KNNOptions{K: want.K, Temperature: want.Temperature})
 			require.NoError(t, err)
 			want.check(t, a)
+			c, err := eval.ClassifyKNN(ctx, th, train, test, eval.KNNOptions{K: want.K, Temperature: want.Temperature})
+			require.NoError(t, err)
+			want.check(t, c.Accuracy)
+			assert.InDelta(t, want.AUROC, float64(c.AUROC), 1e-6)
+			assert.InDelta(t, want.MAP, float64(c.MAP), 1e-6)
 
 			near, err := eval.Neighbours(ctx, th, train, test, want.K)
 			require.NoError(t, err)
@@ -116,12 +123,25 @@ func TestLinearEqualsScikitLearn(t *testing.T) {
 		th := torchtest.Thread(t)
 		require.NotEmpty(t, g.Linear)
 		for _, want := range g.Linear {
-			o := eval.ProbeOptions{L2: []float64{want.L2}, Tolerance: 1e-5, MaxEvaluations: 1000}
+			o := eval.ProbeOptions{L2: []float64{want.L2}, Balanced: want.Weighted, Tolerance: 1e-5, MaxEvaluations: 1000}
+			if want.Weighted {
+				o.Tolerance = 2e-5 // rounding grows with the weights
+			}
 			l, err := eval.FitLinear(ctx, th, train, o)
 			require.NoError(t, err)
 			assert.True(t, l.Converged)
 			assert.Equal(t, want.L2, l.L2)
 			torchtest.Close(t, want.LogProbability, logProbabilities(l, test), 1e-3, 0, "L2 ", want.L2)
+
+			p, err := l.Probabilities(ctx, th, test)
+			require.NoError(t, err)
+			for i, v := range p {
+				assert.InDelta(t, math.Exp(want.LogProbability[i]), v, 1e-3)
+			}
+			c, err := l.Classify(ctx, th, test)
+			require.NoError(t, err)
+			want.check(t, c.Accuracy)
+			assert.Equal(t, eval.Classify(p, test.Labels, len(l.Bias), nil).AUROC, c.AUROC)
 
 			predicted, err := l.Predict(ctx, th, test)
 			require.NoError(t, err)

@@ -26,7 +26,7 @@ type Linear struct {
 	Mean, Scale []float32
 
 	L2          float64 // the strength of regularisation that was used; of L-BFGS
-	Loss        float64 // mean cross-entropy over the training samples, without regularisation
+	Loss        float64 // mean cross-entropy over the training samples, weighted as in training, without regularisation
 	Evaluations int     // of the objective and its gradient, the choice of L2 included
 	Converged   bool    // whether L-BFGS reached its tolerance
 
@@ -36,13 +36,32 @@ type Linear struct {
 
 // Predict returns the most likely class of each sample.
 func (l *Linear) Predict(ctx context.Context, th *torch.Thread, f Features) ([]int, error) {
+	var out []int
+	err := l.logits(ctx, th, f, func(logits torch.Tensor) {
+		for _, c := range logits.Argmax(1).Int64s() {
+			out = append(out, int(c))
+		}
+	})
+	return out, err
+}
+
+// Probabilities are those of each class for each sample, [N, classes].
+func (l *Linear) Probabilities(ctx context.Context, th *torch.Thread, f Features) ([]float64, error) {
+	var out []float64
+	err := l.logits(ctx, th, f, func(logits torch.Tensor) {
+		out = append(out, logits.To(torch.Float64).Softmax(1).Float64s()...)
+	})
+	return out, err
+}
+
+// logits calls g with those of some samples at a time, [·, classes], in order.
+func (l *Linear) logits(ctx context.Context, th *torch.Thread, f Features, g func(logits torch.Tensor)) error {
 	if err := f.check("features"); err != nil {
-		return nil, err
+		return err
 	}
 	if f.D != l.d {
-		return nil, fmt.Errorf("eval: features: %d a sample: expected %d, as in training", f.D, l.d)
+		return fmt.Errorf("eval: features: %d a sample: expected %d, as in training", f.D, l.d)
 	}
-	out := make([]int, 0, f.N)
 	rows := max(1, chunkElements/max(l.d, l.n))
 	for from := 0; from < f.N; from += rows {
 		err := th.Do(ctx, func(s *torch.Scope) {
@@ -50,15 +69,13 @@ func (l *Linear) Predict(ctx context.Context, th *torch.Thread, f Features) ([]i
 			x := s.FromFloat32(f.X[from*f.D:(from+n)*f.D], int64(n), int64(f.D))
 			l.scale(s, x)
 			w := s.FromFloat32(l.Weight, int64(l.n), int64(l.d))
-			for _, c := range x.Linear(w, s.FromFloat32(l.Bias, int64(l.n))).Argmax(1).Int64s() {
-				out = append(out, int(c))
-			}
+			g(x.Linear(w, s.FromFloat32(l.Bias, int64(l.n))))
 		})
 		if err != nil {
-			return nil, fmt.Errorf("eval: linear classifier: %w", err)
+			return fmt.Errorf("eval: linear classifier: %w", err)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // Accuracy is how often the classifier is right on test.
@@ -72,6 +89,19 @@ func (l *Linear) Accuracy(ctx context.Context, th *torch.Thread, test Features) 
 		return Accuracy{}, err
 	}
 	return accuracy(predicted, labels, l.n, l.classes), nil
+}
+
+// Classify is [Classify] of the classifier's probabilities for test.
+func (l *Linear) Classify(ctx context.Context, th *torch.Thread, test Features) (Classification, error) {
+	labels, err := checkTest(test, l.d, l.n, l.classes)
+	if err != nil {
+		return Classification{}, err
+	}
+	p, err := l.Probabilities(ctx, th, test)
+	if err != nil {
+		return Classification{}, err
+	}
+	return Classify(p, labels, l.n, l.classes), nil
 }
 
 // scale changes x [n, D] in place.
@@ -125,7 +155,7 @@ func moments(f Features) (mean, scale []float32) {
 	return mean, scale
 }
 
-// dataset is a training set on the device: scaled features [N, D] and classes [N], kept.
+// dataset is a training set on the device: scaled features [N, D] and classes [N], or labels [N, labels], kept.
 type dataset struct {
 	x, y torch.Tensor
 	n    int
@@ -133,14 +163,19 @@ type dataset struct {
 
 // upload scales and uploads the rows of train that order names, in that order.
 func (l *Linear) upload(ctx context.Context, th *torch.Thread, train Features, order []int) (dataset, error) {
-	data := dataset{n: len(order)}
-	classes := make([]int64, data.n)
+	classes := make([]int64, len(order))
 	for i, r := range order {
 		classes[i] = int64(train.Labels[r])
 	}
+	return l.uploadWith(ctx, th, train, order, func(s *torch.Scope) torch.Tensor { return s.FromInt64(classes, int64(len(classes))) })
+}
+
+// uploadWith is upload with other targets than classes.
+func (l *Linear) uploadWith(ctx context.Context, th *torch.Thread, train Features, order []int, y func(*torch.Scope) torch.Tensor) (dataset, error) {
+	data := dataset{n: len(order)}
 	err := th.Do(ctx, func(s *torch.Scope) {
 		data.x = s.Empty(torch.Float32, int64(data.n), int64(l.d)).Keep()
-		data.y = s.FromInt64(classes, int64(data.n)).Keep()
+		data.y = y(s).Keep()
 	})
 	rows := max(1, chunkElements/l.d)
 	for from := 0; from < data.n && err == nil; from += rows {

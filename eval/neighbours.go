@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
+
 	"github.com/gojepa/gojepa/torch"
 )
 
@@ -33,32 +35,57 @@ func (o KNNOptions) check() error {
 //
 // Work goes in chunks, so that memory beyond the features' is some 200 MB at most, whatever their number.
 func KNN(ctx context.Context, th *torch.Thread, train, test Features, o KNNOptions) (Accuracy, error) {
-	if err := o.check(); err != nil {
+	var predicted []int
+	labels, err := vote(ctx, th, train, test, o, func(votes []float64) { predicted = append(predicted, argmax(votes)) })
+	if err != nil {
 		return Accuracy{}, err
 	}
+	return accuracy(predicted, labels, train.classes(), train.Classes), nil
+}
+
+// ClassifyKNN is [Classify] of each class's share in the votes of [KNN].
+func ClassifyKNN(ctx context.Context, th *torch.Thread, train, test Features, o KNNOptions) (Classification, error) {
+	var shares []float64
+	labels, err := vote(ctx, th, train, test, o, func(votes []float64) {
+		sum := floats.Sum(votes)
+		for _, v := range votes {
+			shares = append(shares, v/sum)
+		}
+	})
+	if err != nil {
+		return Classification{}, err
+	}
+	return Classify(shares, labels, train.classes(), train.Classes), nil
+}
+
+// vote calls f with the votes for each class of each test sample, in order, which f may not keep, and returns test's labels in
+// terms of train's classes.
+func vote(ctx context.Context, th *torch.Thread, train, test Features, o KNNOptions, f func(votes []float64)) ([]int, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	if err := checkTraining(train); err != nil {
-		return Accuracy{}, err
+		return nil, err
 	}
 	classes := train.classes()
 	labels, err := checkTest(test, train.D, classes, train.Classes)
 	if err != nil {
-		return Accuracy{}, err
+		return nil, err
 	}
 	near, err := nearest(ctx, th, train, test, o.K)
 	if err != nil {
-		return Accuracy{}, fmt.Errorf("eval: k-NN: %w", err)
+		return nil, fmt.Errorf("eval: k-NN: %w", err)
 	}
-	predicted := make([]int, test.N)
 	votes := make([]float64, classes)
-	for i, list := range near {
+	for _, list := range near {
 		clear(votes)
 		for _, n := range list {
 			// Relative to the nearest, which changes no comparison, and no temperature overflows.
 			votes[train.Labels[n.Index]] += math.Exp(float64(n.Similarity-list[0].Similarity) / o.Temperature)
 		}
-		predicted[i] = slices.Index(votes, slices.Max(votes))
+		f(votes)
 	}
-	return accuracy(predicted, labels, classes, train.Classes), nil
+	return labels, nil
 }
 
 // Neighbour is one sample near another.

@@ -22,6 +22,10 @@ type ProbeOptions struct {
 	// one does worse than the best before.
 	L2 []float64
 
+	// Balanced weighs each training sample by N / (classes · samples of its class), so that classes count the same whatever
+	// their size: scikit-learn's class_weight="balanced". The choice of L2 then goes by balanced accuracy.
+	Balanced bool
+
 	HoldOut        float64 // share of each class's training samples to hold out for the choice, above 0 and below 1
 	Tolerance      float64 // the optimiser stops where no derivative of the objective is larger; float32 allows some 1e-5
 	MaxEvaluations int     // or after so many evaluations of the objective, for each strength
@@ -99,6 +103,10 @@ func FitLinear(ctx context.Context, th *torch.Thread, train Features, o ProbeOpt
 	}
 	defer data.free()
 	f := &fit{ctx: ctx, th: th, data: data, classes: l.n, dim: l.d, limit: o.MaxEvaluations}
+	f.objective = f.crossEntropy
+	if o.Balanced {
+		f.weights = balancedWeights(train)
+	}
 
 	strengths := slices.Clone(o.L2)
 	slices.Sort(strengths)
@@ -106,7 +114,7 @@ func FitLinear(ctx context.Context, th *torch.Thread, train Features, o ProbeOpt
 	best := make([]float64, l.n*(l.d+1))
 	l.L2 = strengths[0]
 	if len(strengths) > 1 && held > 0 {
-		w, most := slices.Clone(best), -1
+		w, most := slices.Clone(best), -1.
 		for _, l2 := range strengths {
 			// From the strongest on, each starts where the one before ended, as optima lie on a path.
 			if w, err = f.minimize(w, l2, o.Tolerance, data.n-held); err != nil {
@@ -161,6 +169,24 @@ func holdOut(train Features, o ProbeOptions) (order []int, held int) {
 	return append(kept, out...), len(out)
 }
 
+// balancedWeights are those of each class's samples; a class without samples has 0.
+func balancedWeights(train Features) []float64 {
+	classes := byClass(train.Labels, train.classes())
+	present := 0
+	for _, rows := range classes {
+		if len(rows) > 0 {
+			present++
+		}
+	}
+	weights := make([]float64, len(classes))
+	for c, rows := range classes {
+		if len(rows) > 0 {
+			weights[c] = float64(train.N) / float64(present*len(rows))
+		}
+	}
+	return weights
+}
+
 // fit is logistic regression on one dataset. Variables are the weights [classes, D] and then the biases [classes].
 type fit struct {
 	ctx          context.Context
@@ -168,6 +194,8 @@ type fit struct {
 	data         dataset
 	classes, dim int
 	limit        int
+	weights      []float64                                                 // of each class's samples; nil: 1
+	objective    func(s *torch.Scope, logits, y torch.Tensor) torch.Tensor // a mean over samples, without regularisation
 
 	evaluations int
 	loss        float64 // of the last minimum, without regularisation
@@ -183,7 +211,7 @@ func (f *fit) split(w []float64) (weight, bias []float32) {
 	return out[:f.classes*f.dim], out[f.classes*f.dim:]
 }
 
-// evaluate returns the mean cross-entropy of the first rows samples, and writes its gradient.
+// evaluate returns the objective of the first rows samples, and writes its gradient.
 func (f *fit) evaluate(w []float64, rows int, grad []float64) (float64, error) {
 	f.evaluations++
 	weight, bias := f.split(w)
@@ -193,7 +221,7 @@ func (f *fit) evaluate(w []float64, rows int, grad []float64) (float64, error) {
 		bt := s.FromFloat32(bias, int64(f.classes)).SetRequiresGrad(true)
 		f.data.chunks(s, 0, rows, f.classes, func(x, y torch.Tensor) {
 			share := float64(x.Size(0)) / float64(rows)
-			part := x.Linear(wt, bt).To(torch.Float64).CrossEntropy(y).MulScalar(share)
+			part := f.objective(s, x.Linear(wt, bt).To(torch.Float64), y).MulScalar(share)
 			part.Backward()
 			loss += part.Item()
 		})
@@ -203,15 +231,33 @@ func (f *fit) evaluate(w []float64, rows int, grad []float64) (float64, error) {
 	return loss, err
 }
 
-// right counts the samples from row from on that variables classify rightly.
-func (f *fit) right(w []float64, from int) (int, error) {
+// crossEntropy is the mean of samples', each times its class's weight.
+func (f *fit) crossEntropy(s *torch.Scope, logits, y torch.Tensor) torch.Tensor {
+	if f.weights == nil {
+		return logits.CrossEntropy(y)
+	}
+	likelihood := logits.LogSoftmax(1).Gather(1, y.Unsqueeze(1)).Flatten(0, 1)
+	return likelihood.Mul(f.sampleWeights(s, y)).Mean().Neg()
+}
+
+// sampleWeights are those of samples of classes y.
+func (f *fit) sampleWeights(s *torch.Scope, y torch.Tensor) torch.Tensor {
+	return s.FromFloat64(f.weights, int64(f.classes)).IndexSelect(0, y)
+}
+
+// right adds up the weights of the samples from row from on that variables classify rightly: without weights, it counts them.
+func (f *fit) right(w []float64, from int) (float64, error) {
 	weight, bias := f.split(w)
-	n := 0
+	n := 0.
 	err := f.th.Do(f.ctx, func(s *torch.Scope) {
 		wt := s.FromFloat32(weight, int64(f.classes), int64(f.dim))
 		bt := s.FromFloat32(bias, int64(f.classes))
 		f.data.chunks(s, from, f.data.n, f.classes, func(x, y torch.Tensor) {
-			n += int(x.Linear(wt, bt).Argmax(1).Eq(y).Sum().Item())
+			right := x.Linear(wt, bt).Argmax(1).Eq(y).To(torch.Float64)
+			if f.weights != nil {
+				right = right.Mul(f.sampleWeights(s, y))
+			}
+			n += right.Sum().Item()
 		})
 	})
 	if err != nil {

@@ -16,6 +16,8 @@ type Rank struct {
 	// Participation is (Σλ)² / Σλ² of the eigenvalues λ of the features' covariance, from 1 to the lesser of N − 1 and D: the
 	// number of directions that share the variance, where they share it equally. NaN where all samples are equal.
 	Participation float64
+	// Decay is how fast those eigenvalues fall.
+	Decay PowerLaw
 }
 
 // rankEps is what the paper adds to each share.
@@ -37,7 +39,10 @@ func MeasureRank(ctx context.Context, th *torch.Thread, f Features) (Rank, error
 	if err != nil {
 		return Rank{}, fmt.Errorf("eval: rank: %w", err)
 	}
-	return Rank{RankMe: rankMe(squares), Participation: participation(variances)}, nil
+	for i, v := range squares {
+		squares[i] = math.Sqrt(v)
+	}
+	return Rank{RankMe: effectiveRank(squares), Participation: participation(variances), Decay: powerLaw(variances)}, nil
 }
 
 // squaredSingular are the squares of a matrix' singular values.
@@ -47,20 +52,25 @@ func squaredSingular(x torch.Tensor) []float64 {
 		products = x.T().Matmul(x)
 	}
 	values, _ := products.Eigh()
-	squares := values.Float64s()
-	for i, v := range squares {
-		squares[i] = max(v, 0) // rounding may leave a zero below it
-	}
-	return squares
+	return notNegative(values.Float64s())
 }
 
-func rankMe(squares []float64) float64 {
-	var sum, entropy float64
-	for _, v := range squares {
-		sum += math.Sqrt(v)
+// notNegative changes eigenvalues of a matrix that has none below 0, which rounding may have left there.
+func notNegative(values []float64) []float64 {
+	for i, v := range values {
+		values[i] = max(v, 0)
 	}
-	for _, v := range squares {
-		p := math.Sqrt(v)/sum + rankEps
+	return values
+}
+
+// effectiveRank is e to the entropy of the values' shares in their sum.
+func effectiveRank(values []float64) float64 {
+	var sum, entropy float64
+	for _, v := range values {
+		sum += v
+	}
+	for _, v := range values {
+		p := v/sum + rankEps
 		entropy -= p * math.Log(p)
 	}
 	return math.Exp(entropy)

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -18,9 +20,14 @@ type result struct {
 	Weights   string  `json:"weights"`
 	Model     string  `json:"model"`
 	ImageSize int     `json:"image_size"`
-	Train     set     `json:"train"`
+	Train     *set    `json:"train,omitempty"`
 	Test      set     `json:"test"`
-	Scores    []score `json:"scores"`
+	Scores    []score `json:"scores,omitempty"`
+
+	Regression []regression `json:"regression,omitempty"`
+	MultiLabel []multiLabel `json:"multi_label,omitempty"`
+
+	LabelFree *labelFree `json:"label_free,omitempty"` // of the encoder's features of the test images
 }
 
 // set is one collection of images.
@@ -33,11 +40,14 @@ type set struct {
 
 // score is how good one kind of features is.
 type score struct {
-	Features string        `json:"features"` // "encoder" or "pixels"
-	Dim      int           `json:"dim"`
-	KNN      eval.Accuracy `json:"knn"`
-	Linear   eval.Accuracy `json:"linear"`
-	Probe    probe         `json:"probe"`
+	Features string              `json:"features"` // "encoder" or "pixels"
+	Dim      int                 `json:"dim"`
+	KNN      eval.Classification `json:"knn"`
+	Linear   eval.Classification `json:"linear"`
+	Probe    probe               `json:"probe"`
+
+	FewShot   []eval.FewShot `json:"few_shot,omitempty"`
+	Retrieval *retrieval     `json:"retrieval,omitempty"`
 }
 
 // probe is how the linear classifier was fitted.
@@ -45,14 +55,38 @@ type probe struct {
 	Kind      string  `json:"kind"`
 	L2        float64 `json:"l2"`                  // the strength of regularisation that was chosen; of lbfgs
 	Loss      float64 `json:"loss"`                // mean cross-entropy on the training images
+	Weights   string  `json:"class_weights"`       // "none" or "balanced"
 	Converged *bool   `json:"converged,omitempty"` // of lbfgs
+}
+
+// of is the features of a source's images.
+type of struct {
+	source source
+	eval.Extracted
+}
+
+// measureClasses adds to r how well classes are told apart.
+func (o options) measureClasses(ctx context.Context, th *torch.Thread, name string, train, test of, r *result) error {
+	s, err := o.measure(ctx, th, train.Features, test.Features)
+	if err != nil {
+		return err
+	}
+	s.Features = name
+	if err := o.measureShots(ctx, th, train.Features, test.Features, &s); err != nil {
+		return err
+	}
+	if s.Retrieval, err = o.retrieve(ctx, th, train.Features, test.Features); err != nil {
+		return err
+	}
+	r.Scores = append(r.Scores, s)
+	return nil
 }
 
 // measure is k-NN and a linear probe.
 func (o options) measure(ctx context.Context, th *torch.Thread, train, test eval.Features) (score, error) {
-	s := score{Dim: train.D, Probe: probe{Kind: o.Probe}}
+	s := score{Dim: train.D, Probe: probe{Kind: o.Probe, Weights: o.ClassWeights}}
 	var err error
-	if s.KNN, err = eval.KNN(ctx, th, train, test, eval.KNNOptions{K: o.K, Temperature: o.Temperature}); err != nil {
+	if s.KNN, err = eval.ClassifyKNN(ctx, th, train, test, eval.KNNOptions{K: o.K, Temperature: o.Temperature}); err != nil {
 		return s, err
 	}
 	var l *eval.Linear
@@ -62,7 +96,7 @@ func (o options) measure(ctx context.Context, th *torch.Thread, train, test eval
 		l, err = eval.FitAdamW(ctx, th, train, a)
 	} else {
 		p := eval.DefaultProbe()
-		p.L2, p.Seed = o.L2, o.Seed
+		p.L2, p.Seed, p.Balanced = o.L2, o.Seed, o.balancedClasses()
 		if l, err = eval.FitLinear(ctx, th, train, p); err == nil {
 			s.Probe.L2, s.Probe.Converged = l.L2, &l.Converged
 		}
@@ -71,7 +105,7 @@ func (o options) measure(ctx context.Context, th *torch.Thread, train, test eval
 		return s, err
 	}
 	s.Probe.Loss = l.Loss
-	s.Linear, err = l.Accuracy(ctx, th, test)
+	s.Linear, err = l.Classify(ctx, th, test)
 	return s, err
 }
 
@@ -82,6 +116,23 @@ func (r result) writeJSON(w io.Writer) error {
 }
 
 func (r result) writeTable(out io.Writer) error {
+	if r.Train == nil {
+		fmt.Fprintf(out, "%s at %d px\n\n", r.Model, r.ImageSize)
+		return r.LabelFree.write(out)
+	}
+	write := r.writeClasses
+	if len(r.Scores) == 0 {
+		write = r.writeTargets
+	}
+	if err := write(out); err != nil || r.LabelFree == nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return r.LabelFree.write(out)
+}
+
+// writeClasses is a table of accuracies, and what else is known of classes.
+func (r result) writeClasses(out io.Writer) error {
 	fmt.Fprintf(out, "%s at %d px: %d images of %d classes to learn from, %d to be tested on\n\n",
 		r.Model, r.ImageSize, r.Train.Used, len(r.Train.Classes), r.Test.Used)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
@@ -90,15 +141,20 @@ func (r result) writeTable(out io.Writer) error {
 	if balanced {
 		columns = append(columns, "linear, balanced", "k-NN, balanced")
 	}
+	columns = append(columns, "linear, AUROC", "k-NN, AUROC")
 	fmt.Fprintln(w, strings.Join(columns, "\t")+"\t")
 	for _, s := range r.Scores {
 		row := []string{s.Features + " (" + strconv.Itoa(s.Dim) + ")", percent(s.Linear.Top1), percent(s.KNN.Top1)}
 		if balanced {
 			row = append(row, percent(s.Linear.Balanced), percent(s.KNN.Balanced))
 		}
+		row = append(row, figure(s.Linear.AUROC), figure(s.KNN.AUROC))
 		fmt.Fprintln(w, strings.Join(row, "\t")+"\t")
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return errors.Join(r.writeShots(out), r.writeRetrieval(out))
 }
 
 // unbalanced says whether the test set's classes differ in size, so that a mean over classes says something else.
@@ -116,3 +172,11 @@ func (r result) unbalanced() bool {
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.2f %%", 100*v) }
+
+// figure is a share of 1, or a dash where it does not exist.
+func figure(v eval.Score) string {
+	if math.IsNaN(float64(v)) {
+		return "–"
+	}
+	return fmt.Sprintf("%.4f", float64(v))
+}

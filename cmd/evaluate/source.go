@@ -41,13 +41,17 @@ func (o options) open(ctx context.Context, channels int) (train, test source, er
 
 // collection opens the images of a flag.
 func (o options) collection(ctx context.Context, flag, path string, channels int) (source, error) {
-	s, err := model.OpenImages(ctx, path, o.Collection, channels, func(opts *images.OpenOptions) {
+	c := o.Collection
+	if o.TargetColumn != "" {
+		c.LabelColumn = o.TargetColumn
+	}
+	s, err := model.OpenImages(ctx, path, c, channels, func(opts *images.OpenOptions) {
 		opts.Labels, opts.Test = true, flag == "test"
 	})
 	if err != nil {
 		return source{}, fmt.Errorf("--%s: %w", flag, err)
 	}
-	if len(s.Classes()) == 0 {
+	if len(s.Classes()) == 0 && !o.alone() {
 		return source{}, fmt.Errorf("--%s: images of %s: none has a label, expected a folder for each class, or a column of labels", flag, path)
 	}
 	return source{Labelled: s, deep: s.Deep, flag: flag, path: path}, nil
@@ -71,7 +75,7 @@ type kind struct {
 	extract func(ctx context.Context, s source) (eval.Extracted, error)
 }
 
-// of are the features of the images of s that have a label. It names the images that cannot be read if it is to.
+// of are the features of the images of s. It names the images that cannot be read if it is to.
 func (k kind) of(ctx context.Context, s source, log io.Writer, name bool) (eval.Extracted, error) {
 	s.bar = progress.New(log, progress.Options{Total: s.Len(), Unit: "image", Item: "images", Every: 10 * time.Second})
 	s.done = new(atomic.Int64)
@@ -80,14 +84,23 @@ func (k kind) of(ctx context.Context, s source, log io.Writer, name bool) (eval.
 	if err != nil {
 		return x, fmt.Errorf("--%s: %w", s.flag, err)
 	}
-	labelled := x.Labelled()
 	if name {
 		for _, b := range x.Broken {
 			fmt.Fprintf(log, "left out %s: %v\n", b.Name, b.Err)
 		}
-		if n := x.N - labelled.N; n > 0 {
-			fmt.Fprintf(log, "left out %d images of %s that have no label\n", n, s.path)
-		}
+	}
+	return x, nil
+}
+
+// labelled is of without the images that have no label, which it counts if it is to.
+func (k kind) labelled(ctx context.Context, s source, log io.Writer, name bool) (eval.Extracted, error) {
+	x, err := k.of(ctx, s, log, name)
+	if err != nil {
+		return x, err
+	}
+	labelled := x.Labelled()
+	if n := x.N - labelled.N; n > 0 && name {
+		fmt.Fprintf(log, "left out %d images of %s that have no label\n", n, s.path)
 	}
 	return labelled, nil
 }

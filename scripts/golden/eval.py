@@ -1,12 +1,12 @@
 """Golden numbers of the evaluation: k-NN and linear probes of scikit-learn, the AdamW probe of PyTorch, ranks by NumPy's SVD.
 
-Writes eval/testdata/golden.json. Needs scikit-learn==1.9.1 beside scripts/python/requirements.txt.
+Writes eval/testdata/golden.json.
 """
 
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.metrics import accuracy_score, average_precision_score, balanced_accuracy_score, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
@@ -40,17 +40,18 @@ def knn(train, test, k, temperature):
     model = KNeighborsClassifier(k, metric="cosine", algorithm="brute", weights=lambda d: np.exp((1 - d) / temperature))
     model.fit(x, y)
     _, near = model.kneighbors(test[0][:5])
-    return {"k": k, "temperature": temperature, "neighbours": near.tolist(), **scores(model.predict(test[0]), test[1])}
+    p, is_class = model.predict_proba(test[0]), np.eye(y.max() + 1)[test[1]]  # indicators, of two classes too
+    return {"k": k, "temperature": temperature, "neighbours": near.tolist(), "auroc": roc_auc_score(is_class, p), "map": average_precision_score(is_class, p), **scores(model.predict(test[0]), test[1])}
 
 
-def linear(train, test, l2):
+def linear(train, test, l2, balanced=False):
     x, y = train
     scaler = StandardScaler().fit(x)
     two = 2 if y.max() == 1 else 1  # scikit-learn has one vector of weights for two classes
-    model = LogisticRegression(C=two / (l2 * len(x)), tol=1e-10, max_iter=10_000)
+    model = LogisticRegression(C=two / (l2 * len(x)), tol=1e-10, max_iter=10_000, class_weight="balanced" if balanced else None)
     model.fit(scaler.transform(x), y)
     return {
-        "l2": l2, "log_probability": model.predict_log_proba(scaler.transform(test[0])).flatten().tolist(),
+        "l2": l2, "weighted": balanced, "log_probability": model.predict_log_proba(scaler.transform(test[0])).flatten().tolist(),
         **scores(model.predict(scaler.transform(test[0])), test[1]),
     }
 
@@ -94,7 +95,7 @@ def case(name, pattern):
     return {
         "name": name, "pattern": pattern, "train": n, "test": m, "features": d,
         "knn": [knn(train, test, k, t) for k, t in [(1, 0.07), (5, 0.07), (20, 0.07), (20, 0.002), (220, 1.0)]],
-        "linear": [linear(train, test, l2) for l2 in (1.0, 1e-1, 1e-2, 1e-3)],
+        "linear": [linear(train, test, l2, balanced) for balanced in (False, True) for l2 in (1.0, 1e-1, 1e-2, 1e-3)],
         "rank": [rank(train[0]), rank(test[0][:5])],
         "adamw": [adamw(train, test, 40, 1e-2, decay) for decay in (1e-6, 0.5)],
     }

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/gojepa/gojepa/eval"
+	"github.com/gojepa/gojepa/internal/rng"
+	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/train/progress"
+	"github.com/gojepa/gojepa/vision"
+	"github.com/gojepa/gojepa/vision/images"
+	"github.com/gojepa/gojepa/vision/views"
+)
+
+// labelFree is what features say without labels. Figures that do not exist are null.
+type labelFree struct {
+	Images        int        `json:"images"` // whole ones, of the test set
+	RankMe        eval.Score `json:"rankme"`
+	Participation eval.Score `json:"participation"`
+	Alpha         eval.Score `json:"alpha_req"`
+	AlphaFrom     int        `json:"alpha_req_from"` // the eigenvalues that it is fitted to, counted from 1
+	AlphaTo       int        `json:"alpha_req_to"`
+	SIGReg        eval.Score `json:"sigreg"`
+	Expected      float64    `json:"sigreg_expected"`
+	SetSize       int        `json:"sigreg_set_size"`
+	LiDAR         eval.Score `json:"lidar"`
+	Alignment     eval.Score `json:"alignment"`
+	Uniformity    eval.Score `json:"uniformity"`
+	Views         viewing    `json:"views"`
+}
+
+// viewing says what LiDAR, alignment and uniformity are of.
+type viewing struct {
+	Recipe string `json:"recipe"` // a preset, or the configuration that they are from
+	Images int    `json:"images"`
+	Count  int    `json:"count"` // views of each
+}
+
+// labelFree measures the features of whole images, and those of views of some of the images of s.
+func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eval.Features, log io.Writer) (labelFree, error) {
+	rank, err := eval.MeasureRank(ctx, m.Thread, f)
+	if err != nil {
+		return labelFree{}, err
+	}
+	g := eval.DefaultGaussian()
+	g.Slices.Seed = o.Seed
+	gaussian, err := eval.MeasureGaussian(ctx, m.Thread, f, g)
+	if err != nil {
+		return labelFree{}, err
+	}
+	recipe, config, err := o.recipe(m.Size, views.Kind{Channels: len(m.Mean), Deep: s.deep})
+	if err != nil {
+		return labelFree{}, err
+	}
+	v, err := o.viewFeatures(ctx, m, s, config, log)
+	if err != nil {
+		return labelFree{}, err
+	}
+	a, err := eval.MeasureAgreement(ctx, m.Thread, v)
+	if err != nil {
+		return labelFree{}, err
+	}
+	return labelFree{
+		Images: f.N, RankMe: eval.Score(rank.RankMe), Participation: eval.Score(rank.Participation),
+		Alpha: eval.Score(rank.Decay.Alpha), AlphaFrom: rank.Decay.From, AlphaTo: rank.Decay.To,
+		SIGReg: eval.Score(gaussian.SIGReg), Expected: gaussian.Expected, SetSize: gaussian.SetSize,
+		LiDAR: eval.Score(a.LiDAR), Alignment: eval.Score(a.Alignment), Uniformity: eval.Score(a.Uniformity),
+		Views: viewing{Recipe: recipe, Images: v.N, Count: v.V},
+	}, nil
+}
+
+// recipe is the global views of a preset, or of the run that the weights are from.
+func (o options) recipe(size int, k views.Kind) (name string, c views.Config, err error) {
+	name = o.Views
+	if name == "" {
+		name = filepath.Join(filepath.Dir(o.Model.Weights), "config.yaml")
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			name = "paper"
+		}
+	}
+	if slices.Contains(views.Presets(), name) {
+		c, err = views.Preset(name)
+	} else {
+		var run config.Config
+		run, err = config.Load(name)
+		c = run.ViewsConfig()
+	}
+	if err != nil {
+		return "", c, fmt.Errorf("--views: %w", err)
+	}
+	c.Global.Count, c.Global.Size, c.Local.Count = o.ViewCount, size, 0
+	return name, c.For(k), nil
+}
+
+// viewFeatures embeds views of images that the seed draws.
+func (o options) viewFeatures(ctx context.Context, m *vision.Model, s source, c views.Config, log io.Writer) (eval.ViewFeatures, error) {
+	t, err := views.New(c, views.Kind{Channels: len(m.Mean), Deep: s.deep}, o.Seed)
+	if err != nil {
+		return eval.ViewFeatures{}, fmt.Errorf("--views: %w", err)
+	}
+	index := rng.New(o.Seed, rng.Sample, 0, 0).Perm(s.Len())
+	index = index[:min(o.ViewImages, len(index))]
+	slices.Sort(index)
+	s.bar = progress.New(log, progress.Options{Total: len(index), Unit: "image", Item: "images' views", Every: 10 * time.Second})
+	s.done = new(atomic.Int64)
+	f, err := eval.ExtractViews(ctx, m.Thread, m.Encoder, drawn{s, index}, t, o.Model.Extract(m))
+	s.bar.Finish()
+	if err != nil {
+		return f, fmt.Errorf("--%s: %w", s.flag, err)
+	}
+	return f, nil
+}
+
+// drawn is some images of a source, as if they had no labels.
+type drawn struct {
+	src   images.Source
+	index []int
+}
+
+func (d drawn) Len() int          { return len(d.index) }
+func (d drawn) Name(i int) string { return d.src.Name(d.index[i]) }
+
+func (d drawn) Image(ctx context.Context, i int) (*images.Image, error) {
+	return d.src.Image(ctx, d.index[i])
+}
+
+func (l labelFree) write(w io.Writer) error {
+	number := func(v eval.Score) string {
+		if math.IsNaN(float64(v)) {
+			return "does not exist"
+		}
+		return fmt.Sprintf("%.4g", float64(v))
+	}
+	_, err := fmt.Fprintf(w, `without labels, of %d whole images
+  RankMe               %s
+  participation ratio  %s
+  α-ReQ                %s (eigenvalues %d to %d)
+  SIGReg               %s (a Gaussian's: %.4g; in sets of %d)
+and of %d views of %d images (%s)
+  LiDAR                %s
+  alignment            %s
+  uniformity           %s
+`, l.Images, number(l.RankMe), number(l.Participation), number(l.Alpha), l.AlphaFrom, l.AlphaTo, number(l.SIGReg), l.Expected, l.SetSize,
+		l.Views.Count, l.Views.Images, l.Views.Recipe, number(l.LiDAR), number(l.Alignment), number(l.Uniformity))
+	return err
+}
