@@ -50,21 +50,14 @@ type Encoder interface {
 // (x - Mean) / Std, x being in [0, 1]. Labels are the source's where it has classes, -1 for an image without one. The
 // encoder is on th.
 func Extract(ctx context.Context, th *torch.Thread, encoder Encoder, src images.Source, o ExtractOptions) (Extracted, error) {
-	if err := o.normalise(); err != nil {
-		return Extracted{}, err
-	}
 	c := newCollector(src, int(encoder.Dim()))
-	embed := o.embedder(ctx, th, encoder)
-	err := o.each(ctx, src, c.broken, func(b *views.Batch) error {
-		x, err := embed(&b.Groups[0], b.Rows())
-		if err != nil {
-			return err
-		}
-		c.add(b.Samples, b.Labels, x)
+	var err error
+	c.Broken, err = Stream(ctx, th, encoder, src, o, func(b Batch) error {
+		c.add(b.Samples, b.Labels, b.X)
 		return nil
 	})
 	if err != nil {
-		return Extracted{}, fmt.Errorf("eval: features: %w", err)
+		return Extracted{}, err
 	}
 	return c.finish()
 }

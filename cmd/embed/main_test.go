@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/internal/npy"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -77,7 +76,7 @@ func readNPY(t *testing.T, path string) ([]int, []float32) {
 // embed runs a command line as main does, and returns what it says.
 func embed(t *testing.T, line ...string) (string, error) {
 	t.Helper()
-	o := options{Model: model.Default()}
+	o := defaults()
 	if _, err := command(&o).Parse(line); err != nil {
 		return "", err
 	}

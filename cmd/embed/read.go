@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -11,67 +13,120 @@ import (
 
 	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/eval"
+	"github.com/gojepa/gojepa/eval/store"
 	"github.com/gojepa/gojepa/internal/npy"
 	"github.com/gojepa/gojepa/train/progress"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
 )
 
-// embedImages embeds the images of a collection.
-func embedImages(ctx context.Context, m *vision.Model, o options, log io.Writer) (features, error) {
+// input is images to embed: how many, what is known of them, and what makes their embeddings.
+type input struct {
+	images   int
+	named    bool
+	labelled bool
+	classes  []string
+	identity string // what tells these images from others
+	produce  store.Produce
+	finish   func()
+}
+
+// collection is the images of a collection.
+func collection(ctx context.Context, m *vision.Model, o options, log io.Writer) (*input, error) {
 	src, err := model.OpenImages(ctx, o.Data, o.Collection, len(m.Mean), func(opts *images.OpenOptions) {
+		opts.Labels = o.Labels
 		opts.Note = func(note string) { fmt.Fprintln(log, note) }
 	})
 	if err != nil {
-		return features{}, err
+		return nil, err
 	}
-	bar := progress.New(log, progress.Options{Total: src.Len(), Unit: "image", Item: "images", Every: 10 * time.Second})
-	defer bar.Finish()
+	in := &input{images: src.Len(), named: true}
+	if classes := src.Classes(); len(classes) > 0 {
+		in.labelled, in.classes = true, classes
+	}
+	if o.Labels && !in.labelled {
+		return nil, fmt.Errorf("--labels: images of %s: none has a label, expected a folder for each class, or a column of labels", o.Data)
+	}
+	h := sha256.New()
+	for i := range src.Len() {
+		fmt.Fprintf(h, "%s\x00", src.Name(i))
+	}
+	in.identity = hex.EncodeToString(h.Sum(nil))
 	extract := o.Model.Extract(m)
 	extract.Deep = src.Deep
-	x, err := eval.Extract(ctx, m.Thread, m.Encoder, &counted{Source: src, bar: bar}, extract)
-	if err != nil {
-		return features{}, fmt.Errorf("embedding %s: %w", o.Data, err)
+	var bar *progress.Bar
+	in.finish = func() {
+		if bar != nil {
+			bar.Finish()
+		}
 	}
-	for _, b := range x.Broken {
-		fmt.Fprintf(bar, "left out %s: %v\n", b.Name, b.Err)
+	var done atomic.Int64
+	in.produce = func(ctx context.Context, from, to int, add func(store.Rows) error) (left []store.LeftOut, err error) {
+		if bar == nil {
+			bar = progress.New(log, progress.Options{Total: src.Len(), Start: from, Unit: "image", Item: "images", Every: 10 * time.Second})
+		}
+		some := &section{UniformSource: src, from: from, n: to - from, read: func() {
+			n := int(done.Add(1))
+			bar.Set(from+n, n)
+		}}
+		done.Store(0)
+		broken, err := eval.Stream(ctx, m.Thread, m.Encoder, some, extract, func(b eval.Batch) error {
+			r := store.Rows{X: b.X}
+			for _, i := range b.Samples {
+				r.Names = append(r.Names, some.Name(i))
+			}
+			if in.labelled {
+				r.Labels = b.Labels
+			}
+			return add(r)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("embedding %s: %w", o.Data, err)
+		}
+		for _, b := range broken {
+			fmt.Fprintf(bar, "left out %s: %v\n", b.Name, b.Err)
+			left = append(left, store.LeftOut{Name: b.Name, Error: b.Err.Error()})
+		}
+		return left, nil
 	}
-	if n := len(x.Broken); n > 0 {
-		fmt.Fprintf(bar, "left out %d of %d images\n", n, src.Len())
-	}
-	f := features{x: x.X, dim: x.D}
-	for _, i := range x.Samples {
-		f.files = append(f.files, src.Name(i))
-	}
-	return f, nil
+	return in, nil
 }
 
-// counted is a source that shows how many of its images have been decoded.
-type counted struct {
-	images.Source
-	bar  *progress.Bar
-	done atomic.Int64
+// section is n images of a collection, and tells when one is read.
+type section struct {
+	*images.UniformSource
+	from, n int
+	read    func()
 }
 
-func (c *counted) Image(ctx context.Context, i int) (*images.Image, error) {
-	m, err := c.Source.Image(ctx, i)
-	n := int(c.done.Add(1))
-	c.bar.Set(n, n)
+func (s *section) Len() int                { return s.n }
+func (s *section) Name(i int) string       { return s.UniformSource.Name(s.from + i) }
+func (s *section) Label(i int) (int, bool) { return s.UniformSource.Label(s.from + i) }
+
+func (s *section) Image(ctx context.Context, i int) (*images.Image, error) {
+	m, err := s.UniformSource.Image(ctx, s.from+i)
+	s.read()
 	return m, err
 }
 
-// embedArray embeds the images of a .npy file, a batch at a time.
-func embedArray(ctx context.Context, m *vision.Model, o options) (features, error) {
-	fail := func(format string, a ...any) (features, error) {
-		return features{}, fmt.Errorf("%s: %w", o.Data, fmt.Errorf(format, a...))
+// ImageInto reads into memory that is used again.
+func (s *section) ImageInto(ctx context.Context, i int, buf *images.Buffer) (*images.Image, error) {
+	m, err := images.Read(ctx, s.UniformSource, s.from+i, buf)
+	s.read()
+	return m, err
+}
+
+// array is the images of a .npy file, which are taken as they are.
+func array(m *vision.Model, o options) (*input, error) {
+	fail := func(format string, a ...any) (*input, error) {
+		return nil, fmt.Errorf("%s: %w", o.Data, fmt.Errorf(format, a...))
 	}
 	file, err := os.Open(o.Data)
 	if err != nil {
 		return fail("%w", err)
 	}
 	defer file.Close()
-	r := bufio.NewReaderSize(file, 1<<20)
-	h, err := npy.ReadHeader(r)
+	h, err := npy.ReadHeader(bufio.NewReader(file))
 	if err != nil {
 		return fail("%w", err)
 	}
@@ -81,28 +136,68 @@ func embedArray(ctx context.Context, m *vision.Model, o options) (features, erro
 	if h.Fortran {
 		return fail("the first dimension varies fastest: expected C order, as numpy.ascontiguousarray makes it")
 	}
-	n, each := h.Shape[0], h.Shape[1]*h.Shape[2]*h.Shape[3]
-	if n == 0 || each == 0 {
+	if h.Len() == 0 {
 		return fail("shape %v has no pixels", h.Shape)
 	}
-	f := features{dim: int(m.Encoder.Dim())}
+	info, err := file.Stat()
+	if err != nil {
+		return fail("%w", err)
+	}
+	in := &input{
+		images: h.Shape[0], finish: func() {},
+		identity: fmt.Sprintf("%v of %d bytes, of %s", h.Shape, info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano)),
+	}
+	in.produce = func(ctx context.Context, from, to int, add func(store.Rows) error) ([]store.LeftOut, error) {
+		if err := embedArray(ctx, m, o, from, to, add); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Data, err)
+		}
+		return nil, nil
+	}
+	return in, nil
+}
+
+// embedArray embeds images from ≤ i < to of a .npy file, a batch at a time.
+func embedArray(ctx context.Context, m *vision.Model, o options, from, to int, add func(store.Rows) error) error {
+	file, err := os.Open(o.Data)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r := bufio.NewReaderSize(file, 1<<20)
+	h, err := npy.ReadHeader(r)
+	if err != nil {
+		return err
+	}
+	n, each := h.Shape[0], h.Shape[1]*h.Shape[2]*h.Shape[3]
+	if from > 0 { // behind a header that the reader has looked beyond
+		at, err := file.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		if _, err := file.Seek(at-int64(r.Buffered())+4*int64(from)*int64(each), io.SeekStart); err != nil {
+			return err
+		}
+		r.Reset(file)
+	}
 	var batch []float32 // no larger than what the file has been found to hold
-	for done := 0; done < n; {
-		rows := min(o.Model.BatchSize, n-done)
+	for done := from; done < to; {
+		rows := min(o.Model.BatchSize, to-done)
 		batch = batch[:0]
 		for row := range rows {
 			at := len(batch)
 			batch = append(batch, make([]float32, each)...)
 			if err := npy.Decode(r, h, batch[at:]); err != nil {
-				return fail("image %d of %d: %w", done+row, n, err)
+				return fmt.Errorf("image %d of %d: %w", done+row, n, err)
 			}
 		}
 		y, err := m.Pixels(ctx, batch, rows, h.Shape[1], h.Shape[2], h.Shape[3])
 		if err != nil {
-			return fail("%w", err)
+			return err
 		}
-		f.x = append(f.x, y...)
+		if err := add(store.Rows{X: y}); err != nil {
+			return err
+		}
 		done += rows
 	}
-	return f, nil
+	return nil
 }

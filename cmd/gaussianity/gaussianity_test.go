@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/eval/store"
 	"github.com/gojepa/gojepa/internal/npy"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
@@ -171,6 +172,33 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// TestSet: a set in shards is examined like the file of all its rows.
+func TestSet(t *testing.T) {
+	dir := t.TempDir()
+	x := embeddings()
+	single := make([]float32, len(x))
+	for i, v := range x {
+		single[i] = float32(v)
+	}
+	_, err := store.Write(context.Background(), store.Options{Path: filepath.Join(dir, "set.parquet"), Images: len(x) / 3, ShardRows: 13, Dim: 3},
+		func(_ context.Context, from, to int, add func(store.Rows) error) ([]store.LeftOut, error) {
+			return nil, add(store.Rows{X: single[from*3 : to*3]})
+		})
+	require.NoError(t, err)
+	file := writeNPY(t, filepath.Join(t.TempDir(), "whole.npy"), []int{len(x) / 3, 3}, single)
+	var numbers []string
+	for _, path := range []string{file, dir, filepath.Join(dir, "set.index.json")} {
+		code, out, log := execute(path, "--simulations", "19", "--picture", "none")
+		require.Equal(t, 0, code, log)
+		numbers = append(numbers, strings.ReplaceAll(out, path, "FILE"))
+	}
+	assert.Equal(t, numbers[0], numbers[1])
+	assert.Equal(t, numbers[0], numbers[2])
+	code, _, log := execute(dir, "--tensor", "x")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, log, "--tensor x: expected the file that has it")
+}
+
 func TestHelp(t *testing.T) {
 	code, out, _ := execute("--help")
 	assert.Equal(t, 0, code)
@@ -223,7 +251,7 @@ func TestBadInput(t *testing.T) {
 		{2, "--picture: there is no folder " + at("gone"), []string{good, "--picture", at("gone/a.png")}},
 		{2, "--json: there is no folder " + at("gone"), []string{good, "--json", at("gone/a.json")}},
 		{1, "no such file", []string{at("gone.npy")}},
-		{1, "a folder, expected a file", []string{dir}},
+		{1, "a folder with 0 files NAME.index.json, expected one", []string{dir}},
 		{1, "good.npy: --tensor z: a .npy file has one array", []string{good, "--tensor", "z"}},
 		{1, "cut.npy: the file is cut short: 1432 bytes of [60 3], expected 1440", []string{file("cut.npy", whole[:len(whole)-8])}},
 		{1, "head.npy: npy: header: unexpected EOF", []string{file("head.npy", whole[:50])}},

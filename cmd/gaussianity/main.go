@@ -55,8 +55,9 @@ func command(o *options) *cli.Command {
 		Name:     "gaussianity",
 		Synopsis: "reports how far embeddings are from isotropic Gaussian.",
 		Args:     "FILE",
-		About: `FILE is a .npy or a .safetensors file with one embedding in each row, of float16, bfloat16, float32 or float64. Rows
-should be independent of each other: views of one image are not, and belong into files of their own.
+		About: `FILE is a .npy or a .safetensors file with one embedding in each row, of float16, bfloat16, float32 or float64, or the
+index or the folder of a set that embed wrote. Rows should be independent of each other: views of one image are not,
+and belong into files of their own.
 
 The report has figures of the covariance and its eigenvalues, every test of packages sigreg, sigreg/univariate and
 sigreg/multivariate, and the directions on which the embeddings are least Gaussian. Each number stands beside what

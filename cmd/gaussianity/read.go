@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gojepa/gojepa/eval/store"
 	"github.com/gojepa/gojepa/internal/npy"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/weights"
@@ -32,20 +34,24 @@ func (m *matrix) name() string {
 	return m.file + ": tensor " + m.tensor
 }
 
-// readMatrix reads a file of either format, which its first bytes tell apart. The tensor is "" for the obvious one.
+// readMatrix reads a file of either format, which its first bytes tell apart, or a set that embed wrote, by its index or its
+// folder. The tensor is "" for the obvious one.
 func readMatrix(path, tensor string) (*matrix, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() || strings.HasSuffix(path, ".index.json") {
+		if tensor != "" {
+			return nil, fmt.Errorf("%s: --tensor %s: expected the file that has it", path, tensor)
+		}
+		return readSet(path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s: a folder, expected a file", path)
-	}
 	r := bufio.NewReaderSize(f, 1<<20)
 	m := &matrix{file: path}
 	if head, _ := r.Peek(6); string(head) == "\x93NUMPY" {
@@ -63,6 +69,26 @@ func readMatrix(path, tensor string) (*matrix, error) {
 		return nil, fmt.Errorf("%s: %w", m.name(), err)
 	}
 	return m, nil
+}
+
+// readSet reads all shards of a set.
+func readSet(path string) (*matrix, error) {
+	set, err := store.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m := &matrix{file: path, dtype: torch.Float32, shape: []int64{int64(set.Rows), int64(set.Dim)}}
+	m.data = make([]byte, 0, 4*set.Rows*set.Dim)
+	for i := range set.Shards {
+		p, err := set.Shard(i)
+		if err != nil {
+			return nil, err
+		}
+		if m.data, err = binary.Append(m.data, binary.LittleEndian, p.X); err != nil {
+			return nil, err
+		}
+	}
+	return m, m.check()
 }
 
 // readNPY reads the array of r, a file of so many bytes if it has a size.
