@@ -45,7 +45,7 @@ func TestAgainstPyTorch(t *testing.T) {
 					a = a.Div(a.Square().SumDim(0, true).Sqrt()).To(dtype)
 					l := Objective{Lambda: c.Lambda, Test: sigreg.Default()}.ComputeOn(s, z, c.Globals, a)
 					l.Total.Backward()
-					got := l.Metrics()
+					got, _ := l.Metrics(s)
 					torchtest.Close(t, []float64{c.Total, c.Prediction, c.SIGReg},
 						[]float64{got.Loss, got.Prediction, got.SIGReg}, tol, floor)
 					torchtest.Close(t, c.Grad, z.Grad().Float64s(), tol, floor)
@@ -108,7 +108,9 @@ func TestSixteenBitProjections(t *testing.T) {
 		l.Total.Backward()
 		assert.Equal(t, torch.Float32, l.Total.DType())
 		assert.Equal(t, torch.BFloat16, z.Grad().DType())
-		assert.Equal(t, o.Compute(s, z.To(torch.Float32), 1, 0).Metrics(), l.Metrics(), "the same as float32 of the same values")
+		want, _ := o.Compute(s, z.To(torch.Float32), 1, 0).Metrics(s)
+		got, _ := l.Metrics(s)
+		assert.Equal(t, want, got, "the same as float32 of the same values")
 	})
 }
 
@@ -118,9 +120,12 @@ func TestMetrics(t *testing.T) {
 			Total: s.Full(torch.Float64, 3), Prediction: s.Full(torch.Float64, 1), SIGReg: s.Full(torch.Float64, 2),
 			Statistics: s.FromFloat64([]float64{1, 2, 3, 3, 4, 5}, 2, 3), // means over views: 2, 3, 4
 		}
-		assert.Equal(t, Metrics{Loss: 3, Prediction: 1, SIGReg: 2, SIGRegSE: math.Sqrt(1. / 3)}, l.Metrics())
+		m, also := l.Metrics(s, s.Full(torch.Float32, 5))
+		assert.Equal(t, Metrics{Loss: 3, Prediction: 1, SIGReg: 2, SIGRegSE: math.Sqrt(1. / 3)}, m)
+		assert.Equal(t, []float64{5}, also)
 		l.Statistics = s.Ones(torch.Float64, 2, 1)
-		assert.Zero(t, l.Metrics().SIGRegSE, "one slice has no spread")
+		m, _ = l.Metrics(s)
+		assert.Zero(t, m.SIGRegSE, "one slice has no spread")
 	})
 	assert.True(t, Metrics{Loss: 1}.Finite())
 	assert.False(t, Metrics{Loss: math.NaN()}.Finite())

@@ -90,11 +90,19 @@ type Metrics struct {
 // Finite reports whether the loss is neither infinite nor NaN.
 func (m Metrics) Finite() bool { return !math.IsNaN(m.Loss) && !math.IsInf(m.Loss, 0) }
 
-// Metrics reads the figures. On CUDA it waits for the device.
-func (l Loss) Metrics() Metrics {
-	m := Metrics{Loss: l.Total.Item(), Prediction: l.Prediction.Item(), SIGReg: l.SIGReg.Item()}
-	if l.Statistics.Size(1) > 1 {
-		m.SIGRegSE = sigreg.StandardError(l.Statistics)
-	}
-	return m
+// Metrics reads the figures, and those of other scalars in the same turn. On CUDA it waits for the device, once.
+func (l Loss) Metrics(s *torch.Scope, others ...torch.Tensor) (m Metrics, also []float64) {
+	s.Child(func(s *torch.Scope) torch.Tensor {
+		all := append([]torch.Tensor{l.Total, l.Prediction, l.SIGReg, sigreg.SquaredError(l.Statistics)}, others...)
+		for i, t := range all {
+			all[i] = t.Detach().To(torch.Float64).Reshape(1)
+		}
+		v := torch.Cat(all, 0).Float64s()
+		m, also = Metrics{Loss: v[0], Prediction: v[1], SIGReg: v[2]}, v[4:]
+		if l.Statistics.Size(1) > 1 {
+			m.SIGRegSE = math.Sqrt(v[3])
+		}
+		return torch.Tensor{}
+	})
+	return m, also
 }

@@ -93,12 +93,13 @@ func (e EppsPulley) Expected() float64 {
 // varies from batch to batch. It takes slices for independent: of [Orthogonal] ones the error is smaller than it says. On CUDA
 // it waits for the device.
 func StandardError(statistics torch.Tensor) float64 {
+	return math.Sqrt(SquaredError(statistics).Item())
+}
+
+// SquaredError is the square of [StandardError], a scalar in float64 that no one has waited for.
+func SquaredError(statistics torch.Tensor) torch.Tensor {
 	slices := statistics.MeanDim(0, false)
-	n := float64(slices.Numel())
-	if n < 2 {
-		return math.NaN()
-	}
-	return math.Sqrt(slices.VarDim(0, true, false).Item() / n)
+	return slices.VarDim(0, true, false).To(torch.Float64).DivScalar(float64(slices.Numel()))
 }
 
 // rule returns the knots t ≥ 0, their distance dt, and their weights in the integral, without e.Weight. The integrand is even in

@@ -82,11 +82,14 @@ func (d Slices) bases(s *torch.Scope, dtype torch.DType, step uint64, k int) tor
 	return s.Child(func(s *torch.Scope) torch.Tensor {
 		width := min(k, d.Count)
 		count := (d.Count + width - 1) / width
-		a := s.FromFloat64(normal(d.Seed, step, count*k, width), int64(count), int64(k), int64(width)).ToDevice(torch.CPU)
-		bases := s.Empty(torch.Float64, int64(count), int64(k), int64(width)).ToDevice(torch.CPU)
-		s.Parallel(count, func(s *torch.Scope, _, i int) {
-			q, r := s.Use(a).Select(0, int64(i)).QR()
-			s.Use(bases).Select(0, int64(i)).Copy_(q.Mul(r.Diagonal().Sign()))
+		var bases torch.Tensor
+		s.OnCPU(func() {
+			a := s.FromFloat64(normal(d.Seed, step, count*k, width), int64(count), int64(k), int64(width))
+			bases = s.Empty(torch.Float64, int64(count), int64(k), int64(width))
+			s.Parallel(count, func(s *torch.Scope, _, i int) {
+				q, r := s.Use(a).Select(0, int64(i)).QR()
+				s.Use(bases).Select(0, int64(i)).Copy_(q.Mul(r.Diagonal().Sign()))
+			})
 		})
 		// [count, k, width] to columns.
 		columns := bases.Transpose(1, 2).Reshape(int64(count*width), int64(k)).Narrow(0, 0, int64(d.Count)).T()

@@ -72,6 +72,15 @@ func (s *Scope) Randn(r *rand.Rand, dtype DType, shape ...int64) Tensor {
 	return s.FromFloat64(v, shape...).To(dtype)
 }
 
+// OnCPU runs f with constructors and [Scope.Parallel] working on the CPU, whatever the scope's device: for what is made there and
+// moved when it is done.
+func (s *Scope) OnCPU(f func()) {
+	was := s.th.device
+	s.th.device = CPU
+	defer func() { s.th.device = was }()
+	f()
+}
+
 // FromFloat32 copies data, in C order, into a tensor on the scope's device.
 func (s *Scope) FromFloat32(data []float32, shape ...int64) Tensor {
 	return from(s, Float32, data, shape)
@@ -116,14 +125,14 @@ func from[T element](s *Scope, dtype DType, data []T, shape []int64) Tensor {
 }
 
 func (s *Scope) fromMemory(dtype DType, p unsafe.Pointer, shape []int64) Tensor {
-	m := s.none().mem()
-	c := libtch.AtTensorOfData(p, m.list(0, shape...), uint(len(shape)), uint(dtype.Size()), int(dtype))
-	m.outs[0] = c
-	t := s.take("tensor_of_data")
+	t := s.none()
+	m := t.mem()
 	if s.th.device.IsCUDA() {
-		return t.ToDevice(s.th.device)
+		t.native("from_host", nativeFromHost(t.out(), p, m.list(0, shape...), len(shape), dtype, s.th.device))
+		return s.take("from_host")
 	}
-	return t
+	m.outs[0] = libtch.AtTensorOfData(p, m.list(0, shape...), uint(len(shape)), uint(dtype.Size()), int(dtype))
+	return s.take("tensor_of_data")
 }
 
 func numel(shape []int64) int64 {

@@ -71,7 +71,10 @@ func (d Device) check() error {
 	if err := loadCUDA(); err != nil {
 		return fmt.Errorf("torch: device %s: %w", d, err)
 	}
-	return fmt.Errorf("torch: device %s: this machine has %d CUDA devices", d, n)
+	if n == 0 {
+		return fmt.Errorf("torch: device %s: libtorch finds no GPU: expected one that nvidia-smi shows, with a driver as new as libtorch's CUDA, and that CUDA_VISIBLE_DEVICES does not hide", d)
+	}
+	return fmt.Errorf("torch: device %s: this machine has %d CUDA devices: expected cuda:0 to cuda:%d", d, n, n-1)
 }
 
 // CUDADevices is the number of usable CUDA devices: 0 where libtorch has no CUDA library, or the machine no GPU.

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/GradMode.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -22,6 +24,17 @@
 namespace {
 
 at::Tensor &ref(void *t) { return *static_cast<at::Tensor *>(t); }
+
+// Memory of the host that a device copies from by itself, while the host goes on. libtorch keeps it for reuse, and gives it out
+// again when the copies that were begun from it are done. Where the system does not lock so much, any memory: the copy then waits.
+at::Tensor page_locked(at::IntArrayRef shape, at::TensorOptions options) {
+  options = options.device(at::kCPU);
+  try {
+    return at::empty(shape, options.pinned_memory(true));
+  } catch (const c10::Error &) {
+    return at::empty(shape, options);
+  }
+}
 
 // A value with a gradient that is known already. A backward that frees the graph may have the gradient's memory.
 struct WithGradient : torch::autograd::Function<WithGradient> {
@@ -136,6 +149,29 @@ char *gojepa_memory(void **out, void *self, int write) {
   });
 }
 
+char *gojepa_from_host(void **out, const void *data, const int64_t *dims, int n, int dtype, int device) {
+  return guarded([&] {
+    at::IntArrayRef shape(dims, n);
+    auto options = at::TensorOptions(static_cast<at::ScalarType>(dtype));
+    at::Tensor host = page_locked(shape, options);
+    if (host.numel() > 0) memcpy(host.data_ptr(), data, host.nbytes());
+    *out = new at::Tensor(host.to(at::Device(at::kCUDA, device), /*non_blocking=*/true));
+  });
+}
+
+char *gojepa_upload(void **out, void *self, int device) {
+  return guarded([&] {
+    at::Tensor &t = ref(self);
+    at::Tensor host = page_locked(t.sizes(), t.options());
+    host.copy_(t);
+    *out = new at::Tensor(host.to(at::Device(at::kCUDA, device), /*non_blocking=*/true));
+  });
+}
+
+char *gojepa_set_device(int device) {
+  return guarded([&] { c10::impl::getDeviceGuardImpl(at::kCUDA)->setDevice(at::Device(at::kCUDA, device)); });
+}
+
 void *gojepa_scalar_new(void) { return new at::Scalar(0.0); }
 void gojepa_scalar_set_double(void *scalar, double v) { *static_cast<at::Scalar *>(scalar) = v; }
 void gojepa_scalar_set_int(void *scalar, int64_t v) { *static_cast<at::Scalar *>(scalar) = v; }
@@ -221,9 +257,14 @@ int gojepa_parallel(uintptr_t job, int n) {
 const char *gojepa_version(void) { return TORCH_VERSION; }
 
 char *gojepa_dlopen_cuda(void) {
-  if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) return nullptr;
-  const char *why = dlerror();
-  return strdup(why ? why : "libtorch_cuda.so cannot be loaded");
+  if (c10::impl::hasDeviceGuardImpl(at::kCUDA)) return nullptr;  // it is here already
+  if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
+    const char *why = dlerror();
+    return strdup(why ? why : "libtorch_cuda.so cannot be loaded");
+  }
+  // libtorch looks for CUDA once, and remembers.
+  if (at::detail::getCUDAHooks().hasCUDART()) return nullptr;
+  return strdup("this process has computed on the CPU before CUDA was asked for: start the thread of the CUDA device first");
 }
 
 }  // extern "C"

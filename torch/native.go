@@ -206,6 +206,17 @@ func nativeMemory(self libtch.Ctensor, write bool) (p unsafe.Pointer, msg string
 	return p, msg
 }
 
+func nativeFromHost(out *libtch.Ctensor, data unsafe.Pointer, shape []int64, dims int, dtype DType, d Device) string {
+	return message(C.gojepa_from_host((*unsafe.Pointer)(unsafe.Pointer(out)), data, (*C.int64_t)(unsafe.Pointer(&shape[0])), C.int(dims),
+		C.int(dtype), C.int(d.id())))
+}
+
+func nativeUpload(out *libtch.Ctensor, self libtch.Ctensor, d Device) string {
+	return message(C.gojepa_upload((*unsafe.Pointer)(unsafe.Pointer(out)), unsafe.Pointer(self), C.int(d.id())))
+}
+
+func nativeSetDevice(d Device) string { return message(C.gojepa_set_device(C.int(d.id()))) }
+
 func nativeSetData(self, data libtch.Ctensor) string {
 	return message(C.gojepa_set_data(unsafe.Pointer(self), unsafe.Pointer(data)))
 }

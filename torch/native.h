@@ -26,6 +26,12 @@ char *gojepa_set_grad(void *self, void *grad);
 // The memory of a tensor that is on the CPU and in C order, NULL for another. To be written to, if write is not 0: a
 // backward that needs the values of before then fails, as after any operation in place.
 char *gojepa_memory(void **out, void *self, int write);
+// A tensor on a CUDA device of values of the host, or of a tensor of the CPU. They are copied into page-locked memory, and on from
+// there by the device in the order of its work: neither waits for the other.
+char *gojepa_from_host(void **out, const void *data, const int64_t *dims, int n, int dtype, int device);
+char *gojepa_upload(void **out, void *self, int device);
+// Makes a CUDA device this OS thread's own.
+char *gojepa_set_device(int device);
 void *gojepa_scalar_new(void);
 void gojepa_scalar_set_double(void *scalar, double v);
 void gojepa_scalar_set_int(void *scalar, int64_t v);
@@ -45,7 +51,7 @@ int gojepa_get_num_threads(void);
 // calling one among them, and returns when all have. 0 where there is no such team: nothing was called.
 int gojepa_parallel(uintptr_t job, int n);
 const char *gojepa_version(void);
-// Loads libtorch_cuda.so from the loader's path. NULL when it is there, else a message that the caller frees.
+// Loads libtorch_cuda.so from the loader's path, unless CUDA is in the process. NULL when it is there, else a message that the caller frees.
 char *gojepa_dlopen_cuda(void);
 
 #ifdef __cplusplus

@@ -142,8 +142,13 @@ func (t Tensor) To(d DType) Tensor {
 	return t.result("to", t)
 }
 
-// ToDevice moves to another device; t itself if it is there already.
+// ToDevice moves to another device; t itself if it is there already. From the CPU to a CUDA device
+// neither waits for the other; on the way back the host waits for all that the device has to do.
 func (t Tensor) ToDevice(d Device) Tensor {
+	if d.IsCUDA() && t.Device() == CPU {
+		t.native("to", nativeUpload(t.out(), t.c, d))
+		return t.result("to", t)
+	}
 	libtch.AtgTo(t.out(), t.c, d.id())
 	return t.result("to", t)
 }

@@ -20,7 +20,7 @@ import (
 // Tensors of outer scopes may only be arguments in f: [Scope.Use] makes them receivers. The first panic in f is that of
 // Parallel, after the calls that had begun; runtime.Goexit in f is not allowed.
 //
-// On CUDA the calls are made one after the other, and operations on the CPU take all its threads.
+// On CUDA the calls are made one after the other.
 func (s *Scope) Parallel(n int, f func(s *Scope, worker, piece int)) {
 	// Always the whole team: libgomp ends the threads that a smaller one does not need, and starts them again afterwards.
 	team := s.NumThreads()
@@ -28,7 +28,10 @@ func (s *Scope) Parallel(n int, f func(s *Scope, worker, piece int)) {
 		team = 1
 	}
 	for len(s.th.workers) < team {
-		s.th.workers = append(s.th.workers, &Thread{device: s.th.device, mem: newScratch()})
+		s.th.workers = append(s.th.workers, &Thread{mem: newScratch()})
+	}
+	for _, w := range s.th.workers {
+		w.device = s.th.device // which OnCPU changes
 	}
 	p := &parallel{n: int64(n), f: f, threads: s.th.workers}
 	cur := s.th.cur

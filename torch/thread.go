@@ -56,16 +56,28 @@ func Start(o Options) (*Thread, error) {
 		return nil, fmt.Errorf("torch: %d threads: the system does not give this process so many: see its limits of memory and of processes (ulimit -v, ulimit -u)", o.Threads)
 	}
 	t := &Thread{device: o.Device, jobs: make(chan *job), quit: make(chan struct{}), done: make(chan struct{})}
+	ready := make(chan error)
 	go func() {
 		// Never unlocked: the OS thread ends with the goroutine, and nothing else inherits its state.
 		runtime.LockOSThread()
+		if o.Device.IsCUDA() {
+			// What is asked for without saying where, such as page-locked memory, else belongs to the first device.
+			if msg := nativeSetDevice(o.Device); msg != "" {
+				ready <- fmt.Errorf("torch: device %s: %s", o.Device, withoutBacktrace(msg))
+				return
+			}
+		}
 		t.tid.Store(int64(syscall.Gettid()))
 		t.mem = newScratch()
 		if o.Threads > 0 {
 			setNumThreads(o.Threads)
 		}
+		ready <- nil
 		t.serve()
 	}()
+	if err := <-ready; err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 

@@ -138,7 +138,7 @@ func runParity(t *testing.T, th *torch.Thread, g parityGolden, dtype torch.DType
 					}
 				}
 				opt.Step(s, schedule.At(step))
-				m := l.Metrics()
+				m, _ := l.Metrics(s)
 				r.losses = append(r.losses, [3]float64{m.Loss, m.Prediction, m.SIGReg})
 				return torch.Tensor{}
 			})

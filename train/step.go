@@ -80,8 +80,9 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 	err := t.th.Do(ctx, func(s *torch.Scope) {
 		t.before.take(s, t.parts())
 		t.optimiser.ZeroGrad(s)
-		f.Metrics = t.gradients(s, step, b).Metrics()
-		f.gradNorm = t.optimiser.GradNorm(s)
+		// The one place of a step where the host waits for the device.
+		metrics, norm := t.gradients(s, step, b).Metrics(s, t.optimiser.GradNorm(s))
+		f.Metrics, f.gradNorm = metrics, norm[0]
 		if !f.finite() {
 			t.before.restore(s)
 			return // the weights stay as they are

@@ -15,8 +15,8 @@ import (
 type Optimiser interface {
 	// ZeroGrad sets all gradients to zero.
 	ZeroGrad(s *torch.Scope)
-	// GradNorm is the Euclidean norm of all gradients together.
-	GradNorm(s *torch.Scope) float64
+	// GradNorm is the Euclidean norm of all gradients together, a scalar in float64.
+	GradNorm(s *torch.Scope) torch.Tensor
 	// ScaleGrad multiplies all gradients.
 	ScaleGrad(s *torch.Scope, by float64)
 	// Step moves the parameters by their gradients at a learning rate. The gradients are used up.
@@ -88,17 +88,15 @@ func (f *flat) ZeroGrad(s *torch.Scope) {
 	}
 }
 
-// GradNorm implements [Optimiser]. It waits for the device once, whatever the number of groups.
-func (f *flat) GradNorm(s *torch.Scope) (norm float64) {
-	s.Child(func(s *torch.Scope) torch.Tensor {
+// GradNorm implements [Optimiser]. It does not wait for the device.
+func (f *flat) GradNorm(s *torch.Scope) torch.Tensor {
+	return s.Child(func(s *torch.Scope) torch.Tensor {
 		sum := s.Zeros(torch.Float64)
 		for _, g := range f.groups {
 			sum.Add_(s.Use(g.Grad).Norm().To(torch.Float64).Square())
 		}
-		norm = math.Sqrt(sum.Item())
-		return torch.Tensor{}
+		return sum.Sqrt()
 	})
-	return norm
 }
 
 // ScaleGrad implements [Optimiser].

@@ -293,7 +293,7 @@ func TestGradNorm(t *testing.T) {
 		o := optim.NewAdamW(s, optim.Default(), p)
 		defer o.Close()
 		w.MulScalar(3).Sum().Add(b.MulScalar(4).Sum()).Backward()
-		assert.InDelta(t, 5, o.GradNorm(s), 1e-12)
+		assert.InDelta(t, 5, o.GradNorm(s).Item(), 1e-12)
 		o.ScaleGrad(s, 0.5)
 		assert.InDelta(t, 2, b.Grad().Item(), 1e-12)
 	})

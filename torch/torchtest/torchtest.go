@@ -13,10 +13,34 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/torch/torchtest/simcuda"
 )
+
+// DeviceVariable names the device of tests that can do without the CPU: "cuda", or "simulated" for a CUDA device that the CPU
+// plays (package simcuda). Without it they are on the CPU.
+const DeviceVariable = "GOJEPA_TEST_DEVICE"
+
+// Device is the device of tests that can do without the CPU.
+func Device() torch.Device {
+	if os.Getenv(DeviceVariable) == "" {
+		return torch.CPU
+	}
+	return torch.CUDA(0)
+}
 
 // Main runs the tests of a package and fails if tensor handles are left over. A package's TestMain calls it.
 func Main(m *testing.M) {
+	switch v := os.Getenv(DeviceVariable); v {
+	case "", "cuda":
+	case "simulated":
+		if err := simcuda.Register(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	default:
+		fmt.Fprintf(os.Stderr, "%s=%s: expected cuda or simulated\n", DeviceVariable, v)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if n := torch.LiveHandles(); n != 0 {
 		fmt.Fprintf(os.Stderr, "%d tensor handles are still alive after the tests\n", n)
