@@ -26,5 +26,6 @@ bash -euo pipefail -c "$commands"
 test -s "$out/features.npy"
 test -s "$out/mine.torchscript"
 test -s "$out/views.png"
+test -s "$out/mine/pictures/pca.png"
 test -s features.gaussianity.png
 rm features.gaussianity.png

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/gojepa/gojepa/eval/look"
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/torch/weights"
 	"github.com/gojepa/gojepa/vision/images"
@@ -58,12 +59,12 @@ func writeBatch(ctx context.Context, dir string, src images.Source, b *views.Bat
 		for row := from; row < min(from+sheetRows, b.Rows()); row++ {
 			whole := image.Image(image.NewRGBA(image.Rect(0, 0, 1, 1))) // where it cannot be read any more
 			if m, err := src.Image(ctx, b.Samples[row]); err == nil {
-				whole = thumbnail(shown(m))
+				whole = thumbnail(look.Picture(m))
 			}
 			rows = append(rows, append([]image.Image{whole}, viewsOf(b, row)...))
 		}
 		path := filepath.Join(dir, fmt.Sprintf("views-%03d.png", from/sheetRows))
-		if err := atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, arrange(rows)) }); err != nil {
+		if err := atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, look.Arrange(rows)) }); err != nil {
 			return fmt.Errorf("writing a batch: %w", err)
 		}
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
 	"io"
 	"maps"
 	"path/filepath"
 	"slices"
 
 	"github.com/gojepa/gojepa/eval"
+	"github.com/gojepa/gojepa/eval/look"
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/lejepa"
 	"github.com/gojepa/gojepa/torch"
@@ -303,28 +302,9 @@ func (r *run) picture(ctx context.Context, row int, similarity float64) (report.
 			return report.Picture{}, err
 		}
 	}
-	p := report.Picture{Image: shown(m), Name: src.Name(i), Similarity: similarity}
+	p := report.Picture{Image: look.Picture(m), Name: src.Name(i), Similarity: similarity}
 	if l, ok := src.Label(i); ok {
 		p.Label = src.Classes()[l]
 	}
 	return p, nil
-}
-
-// shown turns planar samples into something to look at: RGB if there are three channels, otherwise the first as grey.
-func shown(m *images.Image) image.Image {
-	out := image.NewRGBA(image.Rect(0, 0, m.Width, m.Height))
-	sample := func(c, i int) uint8 {
-		if m.Deep() {
-			return uint8(255*min(max(m.FloatPlane(c)[i], 0), 1) + 0.5)
-		}
-		return m.Plane(c)[i]
-	}
-	colours := [3]int{}
-	if m.Channels == 3 {
-		colours = [3]int{0, 1, 2}
-	}
-	for i := range m.Height * m.Width {
-		out.SetRGBA(i%m.Width, i/m.Width, color.RGBA{R: sample(colours[0], i), G: sample(colours[1], i), B: sample(colours[2], i), A: 255})
-	}
-	return out
 }

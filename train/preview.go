@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"image/png"
 	"io"
 	"slices"
 
 	"golang.org/x/image/draw"
 
+	"github.com/gojepa/gojepa/eval/look"
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/report"
@@ -20,9 +20,8 @@ import (
 
 // The sheet that Preview makes.
 const (
-	previewed    = 8   // images
-	previewCell  = 160 // pixels that an image or a view has at most
-	previewSpace = 4   // pixels between them
+	previewed   = 8   // images
+	previewCell = 160 // pixels that an image or a view has at most
 )
 
 // Preview writes a picture (PNG) of what a run of cfg would be trained on: a row for each of some images, drawn by the seed,
@@ -67,7 +66,7 @@ func (r *run) preview(ctx context.Context) (image.Image, error) {
 	if len(rows) == 0 {
 		return nil, errors.New("preview: there are no images")
 	}
-	return arrange(rows), nil
+	return look.Arrange(rows), nil
 }
 
 // viewsOf are the views of a row, as large as they are up to the size of a cell.
@@ -90,34 +89,4 @@ func thumbnail(m image.Image) image.Image {
 	out := image.NewRGBA(image.Rect(0, 0, max(1, size.X*previewCell/long), max(1, size.Y*previewCell/long)))
 	draw.CatmullRom.Scale(out, out.Bounds(), m, m.Bounds(), draw.Src, nil)
 	return out
-}
-
-// arrange puts pictures into rows and columns, each as wide and as high as its largest, on white.
-func arrange(rows [][]image.Image) image.Image {
-	var widths, heights []int
-	for y, row := range rows {
-		heights = append(heights, 0)
-		for x, m := range row {
-			if x == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[x], heights[y] = max(widths[x], m.Bounds().Dx()), max(heights[y], m.Bounds().Dy())
-		}
-	}
-	total := func(sizes []int) int {
-		sum := previewSpace
-		for _, s := range sizes {
-			sum += s + previewSpace
-		}
-		return sum
-	}
-	sheet := image.NewRGBA(image.Rect(0, 0, total(widths), total(heights)))
-	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
-	for y, row := range rows {
-		for x, m := range row {
-			at := image.Pt(total(widths[:x]), total(heights[:y]))
-			draw.Draw(sheet, m.Bounds().Sub(m.Bounds().Min).Add(at), m, m.Bounds().Min, draw.Src)
-		}
-	}
-	return sheet
 }

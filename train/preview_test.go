@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/eval/look"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision"
@@ -130,9 +131,9 @@ func TestPreviewShowsWhatIsTrainedOn(t *testing.T) {
 	for row := range b.Rows() {
 		m, err := r.data.train.Image(context.Background(), b.Samples[row])
 		require.NoError(t, err)
-		rows = append(rows, append([]image.Image{thumbnail(shown(m))}, viewsOf(b, row)...))
+		rows = append(rows, append([]image.Image{thumbnail(look.Picture(m))}, viewsOf(b, row)...))
 	}
-	want := arrange(rows)
+	want := look.Arrange(rows)
 	require.Equal(t, want.Bounds(), got.Bounds())
 	for y := range want.Bounds().Dy() {
 		for x := range want.Bounds().Dx() {

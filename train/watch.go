@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/gojepa/gojepa/eval/look"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/live"
 	"github.com/gojepa/gojepa/train/progress"
@@ -126,7 +127,7 @@ func (r *run) viewRows(ctx context.Context, n int) ([]report.ViewRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		row := report.ViewRow{Image: report.Picture{Image: shown(m), Name: b.Name(i)}}
+		row := report.ViewRow{Image: report.Picture{Image: look.Picture(m), Name: b.Name(i)}}
 		for g, l := range b.Groups {
 			for v := range l.Views {
 				p := report.Picture{Image: viewImage(b, g, v, i), Name: fmt.Sprintf("view %d of %s", v+1, b.Name(i))}
@@ -151,7 +152,7 @@ func viewImage(b *views.Batch, group, view, row int) image.Image {
 	} else {
 		m.Pix = b.View(group, view, row)
 	}
-	return shown(m)
+	return look.Picture(m)
 }
 
 // facts are what the page says of the run.

@@ -23,13 +23,22 @@ func (e *Encoder) Tokens(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor
 // Prefix is the number of tokens that belong to no place of the image: the class token, if there is one, and registers.
 func (e *Encoder) Prefix() int { return int(e.net.prefix()) }
 
+// attender is a network with attention over the whole image.
+type attender interface {
+	attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor
+}
+
+// Attends says whether the encoder has the maps of [Encoder.Attention].
+func (e *Encoder) Attends() bool {
+	_, ok := e.net.(attender)
+	return ok
+}
+
 // Attention maps x, which Forward describes, to the attention of each block of a ViT, [N, heads, T, T]: how much of each of
 // the T tokens, in the order of [Encoder.Tokens], every token takes; rows add up to 1. An encoder without attention over
 // the whole image panics with a *[torch.Error], which Do returns. Gradient flows.
 func (e *Encoder) Attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor {
-	n, ok := e.net.(interface {
-		attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor
-	})
+	n, ok := e.net.(attender)
 	if !ok {
 		panic(&torch.Error{Op: e.spec.Name, Args: []string{x.String()}, Msg: "attention of a model that has none over the whole image"})
 	}

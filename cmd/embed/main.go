@@ -49,7 +49,7 @@ func command(o *options) *cli.Command {
 		About: `Rows are in the order of the files' names. For a folder, a .csv or .parquet names the file of each row, and beside a .npy
 or a .safetensors (tensor "features") a text file does: features.npy has features.files.txt. An image that cannot be
 read is named, and has no row. features.index.json lists the files, with their checksums, what was left out and the
-encoder; search, look and gaussianity take it.
+encoder; gaussianity takes it.
 
 Features are written as they are made. More images than --shard-rows come in several files, each of as many images; the
 same command goes on where it was interrupted, and refuses if weights, images or options are other ones.`,
