@@ -59,7 +59,10 @@ func (o Objective) Compute(s *torch.Scope, z torch.Tensor, globals int, step uin
 	if z.DType().Size() < 4 {
 		z = z.To(torch.Float32)
 	}
-	return o.ComputeOn(s, z, globals, o.Slices.At(s, z.DType(), step, int(z.Size(2))))
+	end := s.Span("directions")
+	a := o.Slices.At(s, z.DType(), step, int(z.Size(2)))
+	end()
+	return o.ComputeOn(s, z, globals, a)
 }
 
 // ComputeOn is Compute on given directions a [K, M], unit columns.
@@ -71,7 +74,9 @@ func (o Objective) ComputeOn(s *torch.Scope, z torch.Tensor, globals int, a torc
 	s.Child(func(s *torch.Scope) torch.Tensor {
 		centre := z.Narrow(0, 0, int64(globals)).MeanDim(0, true)
 		l.Prediction = centre.Sub(z).Square().Mean()
+		end := s.Span("SIGReg")
 		l.SIGReg, l.Statistics = o.SIGReg().Mean(s, z, a)
+		end()
 		l.Total = l.Prediction.MulScalar(1 - o.Lambda).Add(l.SIGReg.MulScalar(o.Lambda))
 		s.Return(l.Total, l.Prediction, l.SIGReg, l.Statistics)
 		return torch.Tensor{}

@@ -44,6 +44,7 @@ func (m *Model) Accumulate(s *torch.Scope, crops []Crops, n int64, micro Micro, 
 		first.Rehearsal = !once
 		s.NoGrad(func() {
 			m.each(s, crops, n, micro, first, func(s *torch.Scope, x torch.Tensor, pass nn.Pass, _, _ int64) (y torch.Tensor) {
+				defer s.Span("forward")()
 				if once {
 					var t *tape
 					t, y = record(s, m.Encoder.(Segmented), x, pass, micro)
@@ -56,11 +57,16 @@ func (m *Model) Accumulate(s *torch.Scope, crops []Crops, n int64, micro Micro, 
 			})
 		})
 		embeddings := torch.Cat(all, 0).SetRequiresGrad(true)
+		end := s.Span("forward")
 		z := micro.cast(s, func(s *torch.Scope) torch.Tensor { return m.Projector.Forward(s, embeddings, pass) })
+		end()
 		loss = objective(s, z.Reshape(-1, n, z.Size(1)))
+		end = s.Span("backward")
 		loss.Total.Backward()
+		end()
 		gradient := embeddings.Grad()
 		if once {
+			defer s.Span("backward")()
 			var from int64
 			for i, t := range tapes {
 				rows := all[i].Size(0)
@@ -69,6 +75,7 @@ func (m *Model) Accumulate(s *torch.Scope, crops []Crops, n int64, micro Micro, 
 			}
 		} else {
 			m.each(s, crops, n, micro, pass, func(s *torch.Scope, x torch.Tensor, pass nn.Pass, from, to int64) torch.Tensor {
+				defer s.Span("backward")()
 				m.backward(s, x, pass, micro, gradient.Narrow(0, from, to-from))
 				return torch.Tensor{}
 			})

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "guarded.h"
+#include "profile.h"
 
 namespace {
 
@@ -42,7 +43,9 @@ struct Chunks {
   // f(lane, from, to) for every chunk of every lane.
   template <typename F>
   void each(F f) const {
+    gojepa::Followed followed;
     at::parallel_for(0, lanes, 1, [&](int64_t first, int64_t last) {
+      gojepa::Followed::Worker worker(followed);
       Plain plain;
       for (int64_t lane = first; lane < last; lane++) {
         for (int64_t from = lane * size; from < samples; from += lanes * size) {
@@ -320,6 +323,7 @@ extern "C" {
 
 char *gojepa_mlp_branch(void **out, const gojepa_branch *b) {
   return guarded([&] {
+    RECORD_FUNCTION("gojepa::mlp_branch", c10::ArrayRef<const c10::IValue>{});
     *out = new Tensor(MLPBranch::apply(ref(b->x), ref(b->norm_weight), ref(b->norm_bias), ref(b->weight1), ref(b->bias1),
                                        ref(b->weight2), ref(b->bias2), keep_of(b), b->eps,
                                        static_cast<int64_t>(b->dtype), wants_graph(b)));
@@ -328,6 +332,7 @@ char *gojepa_mlp_branch(void **out, const gojepa_branch *b) {
 
 char *gojepa_attention_branch(void **out, const gojepa_branch *b, int64_t heads) {
   return guarded([&] {
+    RECORD_FUNCTION("gojepa::attention_branch", c10::ArrayRef<const c10::IValue>{});
     *out = new Tensor(AttentionBranch::apply(ref(b->x), ref(b->norm_weight), ref(b->norm_bias), ref(b->weight1), ref(b->bias1),
                                              ref(b->weight2), ref(b->bias2), keep_of(b), b->eps,
                                              static_cast<int64_t>(b->dtype), wants_graph(b), heads));

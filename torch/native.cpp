@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "guarded.h"
+#include "profile.h"
 
 namespace {
 
@@ -244,10 +245,12 @@ int gojepa_parallel(uintptr_t job, int n) {
   struct Work {
     uintptr_t job;
     std::atomic<int> next;
-  } work{job, {0}};
+    gojepa::Followed followed;
+  } work{job, {0}, {}};
   GOMP_parallel(
       [](void *p) {
         auto w = static_cast<Work *>(p);
+        gojepa::Followed::Worker worker(w->followed);
         gojepaParallelWorker(w->job, w->next++);
       },
       &work, static_cast<unsigned>(n), 0);

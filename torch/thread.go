@@ -33,6 +33,7 @@ type Thread struct {
 	pool    []*Scope  // closed scopes, for reuse
 	workers []*Thread // what the threads of Parallel work with
 	tracing bool      // what is done becomes a Script
+	profile profile
 }
 
 type job struct {
@@ -161,6 +162,7 @@ func (t *Thread) run(j *job) {
 	defer func() {
 		p := recover()
 		t.unwind(nil)
+		t.profile.endSpans(0)
 		libtch.AtGradSetEnabled(boolToInt(grad))
 		setAutocast(t.device, auto)
 		switch e := p.(type) {

@@ -178,7 +178,7 @@ func (r *run) saveState(path string) error {
 // ours reports whether a run writes files of that name, whole or not at all.
 func ours(name string) bool {
 	return keptPattern.MatchString(name) || strings.HasPrefix(name, "events.out.tfevents.") || slices.Contains([]string{
-		configFile, checkpointFile, encoderFile, encoderPTFile, encoderEMAFile, scriptFile, initFile, reportFile, brokenFile,
+		configFile, checkpointFile, encoderFile, encoderPTFile, encoderEMAFile, scriptFile, traceFile, initFile, reportFile, brokenFile,
 		"metrics.csv", "evaluations.csv",
 	}, name)
 }

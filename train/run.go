@@ -129,15 +129,19 @@ func (r *run) train(ctx context.Context) (err error) {
 	if err := r.evaluateIfDue(ctx, loader.Steps()); err != nil { // where a run goes on that was stopped before
 		return r.stop(ctx, err)
 	}
+	defer r.endProfile()
 	for r.at.Step < r.steps {
+		r.profileStep()
 		began := time.Now()
 		batch, err := loader.Next(ctx)
 		if err != nil {
 			return r.stop(ctx, r.withoutData(ctx, err))
 		}
 		wait := time.Since(began)
+		r.profile.spans.Add(mainLane, "waiting for data", began, began.Add(wait))
 		f, err := r.step(ctx, r.at.Step, batch)
 		if d := (*DivergedError)(nil); errors.As(err, &d) {
+			r.endProfile()
 			if loader, err = r.diverged(ctx, loader, batch, d, f); err != nil {
 				return r.stop(ctx, err)
 			}
@@ -167,12 +171,15 @@ func (r *run) train(ctx context.Context) (err error) {
 			return r.stop(ctx, err)
 		}
 		if r.cfg.CheckpointEvery.Due(r.at.Step, loader.Steps(), time.Since(saved)) {
+			end := r.profile.spans.Span(mainLane, "checkpoint")
 			if err := r.checkpoint(); err != nil {
 				return err
 			}
+			end()
 			saved = time.Now()
 		}
 	}
+	r.endProfile()
 	return r.checkpoint()
 }
 
@@ -182,9 +189,11 @@ func (r *run) evaluateIfDue(ctx context.Context, stepsPerEpoch int) error {
 	if r.at.Step == 0 || r.at.Step >= r.steps || r.at.Evaluated == r.at.Step || !r.evaluationDue(stepsPerEpoch) {
 		return nil
 	}
+	end := r.profile.spans.Span(mainLane, "evaluation")
 	if err := r.evaluateOnline(ctx); err != nil {
 		return err
 	}
+	end()
 	r.at.Evaluated = r.at.Step
 	return nil
 }

@@ -34,6 +34,7 @@ const (
 	encoderPTFile  = "encoder.pt"
 	encoderEMAFile = "encoder_ema.safetensors"
 	scriptFile     = "encoder.torchscript"
+	traceFile      = "trace.json"
 	initFile       = "init.torchscript"
 	reportFile     = "report.html"
 	brokenFile     = "bad_files.txt"
@@ -59,6 +60,7 @@ type run struct {
 	stepTime  time.Duration // of a step of this session, on average
 
 	trained, waited time.Duration // time of this session's steps but the first, and the part of it that waited for data
+	profile         profile
 	board           *live.Board
 	server          *live.Server // nil if nothing is served
 	output          io.Writer
@@ -122,6 +124,9 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 		return nil, err
 	}
 	if err := r.ready(ctx, device, from); err != nil {
+		return nil, err
+	}
+	if err := r.planProfile(); err != nil {
 		return nil, err
 	}
 	if before != nil && from == nil {
@@ -271,6 +276,7 @@ func (r *run) loader(ctx context.Context) (*views.Loader, error) {
 	c.Reduce = r.cfg.Views.Reduce
 	c.MaxBroken = max(r.cfg.Data.MaxBroken, 1/float64(r.data.train.Len())) // one is never too many
 	c.OnBroken = r.leftOut
+	c.OnImage = r.profile.onImage()
 	// Not ctx: a batch that is ready when the run is interrupted may still be wanted, and Next has its own.
 	return views.NewLoader(context.WithoutCancel(ctx), r.data.train, r.transform, c)
 }

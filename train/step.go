@@ -79,9 +79,13 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 	f := figures{lr: t.schedule.At(step)}
 	err := t.th.Do(ctx, func(s *torch.Scope) {
 		t.before.take(s, t.parts())
+		end := s.Span("optimiser")
 		t.optimiser.ZeroGrad(s)
+		end()
+		loss := t.gradients(s, step, b)
+		defer s.Span("optimiser")()
 		// The one place of a step where the host waits for the device.
-		metrics, norm := t.gradients(s, step, b).Metrics(s, t.optimiser.GradNorm(s))
+		metrics, norm := loss.Metrics(s, t.optimiser.GradNorm(s))
 		f.Metrics, f.gradNorm = metrics, norm[0]
 		if !f.finite() {
 			t.before.restore(s)
@@ -108,6 +112,7 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 func (t *trainer) gradients(s *torch.Scope, step int, b *views.Batch) lejepa.Loss {
 	pass := nn.Pass{Train: true, Seed: t.seed, Step: uint64(step)}
 	objective := func(s *torch.Scope, z torch.Tensor) lejepa.Loss {
+		defer s.Span("loss")()
 		return t.objective.Compute(s, z, globals(b), uint64(step))
 	}
 	if micro := t.micro > 0 && t.micro < b.Rows(); micro || t.segments {
@@ -118,6 +123,7 @@ func (t *trainer) gradients(s *torch.Scope, step int, b *views.Batch) lejepa.Los
 		return t.model.Accumulate(s, t.crops(b), int64(b.Rows()), cut, pass, objective)
 	}
 	loss := objective(s, t.forward(s, b, pass))
+	defer s.Span("backward")()
 	loss.Total.Backward()
 	return loss
 }
@@ -133,10 +139,13 @@ func (t *trainer) precision() torch.DType {
 // forward moves a batch to the device and returns its projections [V, N, K], global views first.
 func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) torch.Tensor {
 	return s.Child(func(s *torch.Scope) (z torch.Tensor) {
+		end := s.Span("transfer")
 		crops := make([]torch.Tensor, len(b.Groups))
 		for i, g := range b.Groups {
 			crops[i] = vision.Normalise(s, &g, b.Rows(), t.mean, t.std)
 		}
+		end()
+		defer s.Span("forward")()
 		s.Autocast(t.precision(), func() { z = t.model.Forward(s, crops, p) })
 		return z
 	})
@@ -147,6 +156,7 @@ func (t *trainer) crops(b *views.Batch) []lejepa.Crops {
 	all := make([]lejepa.Crops, len(b.Groups))
 	for i, g := range b.Groups {
 		all[i] = lejepa.Crops{Views: int64(g.Views), Images: func(s *torch.Scope, from, to int64) torch.Tensor {
+			defer s.Span("transfer")()
 			return vision.NormaliseRows(s, &g, int(from), int(to), t.mean, t.std)
 		}}
 	}

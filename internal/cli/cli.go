@@ -160,6 +160,9 @@ func (c *Command) split(line []string) (settings []setting, args []string, errs 
 				value = line[i]
 			}
 		}
+		if !given && f.Alone != "" && (i+1 == len(line) || strings.HasPrefix(line[i+1], "-")) {
+			value, given = f.Alone, true
+		}
 		if !given {
 			if i+1 == len(line) || c.isFlag(line[i+1]) {
 				errs = append(errs, fmt.Errorf("%s: needs a value (%s)", typed, f.Arg))

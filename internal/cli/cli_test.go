@@ -33,6 +33,7 @@ type settings struct {
 	Workers   int    `yaml:"workers" help:"goroutines that load images" group:"Machine"`
 	Labels    bool   `yaml:"labels" flag:"labels" help:"folders are classes" group:"Data"`
 	Out       string `yaml:"out" flag:"out" arg:"DIR" help:"where results go" group:"Data"`
+	Profile   string `yaml:"profile" arg:"[STEPS]" alone:"auto" help:"steps to profile" group:"Data"`
 }
 
 func defaults() *settings {
@@ -87,6 +88,10 @@ func TestParse(t *testing.T) {
 		{"-lr 1e-3", func(_ *options, s *settings) { s.Optim.LR = 1e-3 }},
 		{"--optim.lr 1e-3", func(_ *options, s *settings) { s.Optim.LR = 1e-3 }},
 		{"--lr 1 --lr 2", func(_ *options, s *settings) { s.Optim.LR = 2 }},
+		{"--profile", func(_ *options, s *settings) { s.Profile = "auto" }},
+		{"--profile --lr 2", func(_ *options, s *settings) { s.Profile, s.Optim.LR = "auto", 2 }},
+		{"--profile 3:4", func(_ *options, s *settings) { s.Profile = "3:4" }},
+		{"--profile=3:4", func(_ *options, s *settings) { s.Profile = "3:4" }},
 		{"--lr -1", func(_ *options, s *settings) { s.Optim.LR = -1 }},
 		{"--lr 0", func(_ *options, s *settings) { s.Optim.LR = 0 }},
 		{"--json", func(o *options, _ *settings) { o.JSON = true }},

@@ -7,6 +7,7 @@
 //	flag:"warmup-steps"    a short flag for it, beside the path; without one it is a detail
 //	help:"..."             one sentence on what it does, with units and range
 //	arg:"N"                what the value is called in help; by default after its type
+//	alone:"auto"           the value that its flag has if it stands without one
 //	enum:"fp32,bf16"       the values that it may have, of a string
 //	group:"..."            the heading of a section: of a nested struct, or of a field beside them
 //
@@ -32,6 +33,7 @@ type Field struct {
 	Flag  string   // "warmup-steps", or "" for a detail
 	Help  string   // what it does
 	Arg   string   // what the value is called in help; "" for a bool
+	Alone string   // what the flag means without a value; "" if it needs one
 	Enum  []string // the values that it may have, or nil for any
 	Group string   // the heading that it stands under
 	Tag   reflect.StructTag
@@ -73,7 +75,7 @@ func list(v reflect.Value, prefix, group string) []Field {
 			continue
 		}
 		f := Field{
-			Path: path, Flag: t.Tag.Get("flag"), Help: t.Tag.Get("help"), Arg: t.Tag.Get("arg"),
+			Path: path, Flag: t.Tag.Get("flag"), Help: t.Tag.Get("help"), Arg: t.Tag.Get("arg"), Alone: t.Tag.Get("alone"),
 			Group: g, Tag: t.Tag, value: v.Field(i),
 		}
 		if e := t.Tag.Get("enum"); e != "" {

@@ -176,6 +176,22 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestProfiledSteps(t *testing.T) {
+	for text, want := range map[string]Profile{
+		"none": {}, "auto": {Auto: true}, "100:105": {First: 100, Last: 105}, "7": {First: 7, Last: 7}, "1:1": {First: 1, Last: 1},
+	} {
+		var p Profile
+		require.NoError(t, p.UnmarshalText([]byte(text)))
+		assert.Equal(t, want, p)
+		again := Profile{First: 3}
+		require.NoError(t, again.UnmarshalText([]byte(p.String())))
+		assert.Equal(t, p, again)
+	}
+	for _, text := range []string{"", "9:3", "0", "0:5", "-1", "3:", ":3", "a:b", "1:2:3", "1:99999999999"} {
+		assert.ErrorContains(t, new(Profile).UnmarshalText([]byte(text)), "names no steps: expected FIRST:LAST", text)
+	}
+}
+
 // TestNotNumbers: YAML and flags cannot hold them, but Go can.
 func TestNotNumbers(t *testing.T) {
 	nan := math.NaN()
@@ -247,6 +263,7 @@ on_divergence: back
 eval_every: 500
 eval_samples: 100
 log: [tensorboard, csv]
+profile: 100:105
 seed: 18446744073709551615
 `), "a.yaml"))
 	unchanged := Differences(Default(), every)

@@ -222,6 +222,52 @@ func (e Every) String() string {
 	return never
 }
 
+// Profile names the steps that are profiled. Its zero value is none.
+type Profile struct {
+	First, Last int  // as metrics.jsonl counts them, 1 being the first
+	Auto        bool // some soon after the beginning, which the run chooses
+}
+
+// UnmarshalText reads "none", "auto", "100:105", both of which are profiled, or "100", a single step.
+func (p *Profile) UnmarshalText(b []byte) error {
+	*p = Profile{}
+	text := string(b)
+	switch text {
+	case none:
+		return nil
+	case auto:
+		p.Auto = true
+		return nil
+	}
+	from, to, several := strings.Cut(text, ":")
+	if !several {
+		to = from
+	}
+	first, err1 := fields.ParseInt(strings.TrimSpace(from))
+	last, err2 := fields.ParseInt(strings.TrimSpace(to))
+	if err1 != nil || err2 != nil || first < 1 || last < first || last > math.MaxInt32 {
+		return fmt.Errorf("%q names no steps: expected FIRST:LAST, such as 100:105, with 1 as the first of a run, or one step, auto or none", text)
+	}
+	*p = Profile{First: int(first), Last: int(last)}
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (p Profile) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// String is "none", "auto", "100:105" or "100".
+func (p Profile) String() string {
+	switch {
+	case p.Auto:
+		return auto
+	case p.First == 0:
+		return none
+	case p.First == p.Last:
+		return strconv.Itoa(p.First)
+	}
+	return fmt.Sprintf("%d:%d", p.First, p.Last)
+}
+
 // Length is a part of a run, in one of three units. Its zero is open, as Auto's is.
 type Length struct {
 	set    bool

@@ -15,6 +15,7 @@ import (
 	texttemplate "text/template"
 
 	"github.com/gojepa/gojepa/internal/atomicfile"
+	"github.com/gojepa/gojepa/train/trace"
 )
 
 // Report is what the page shows. Sections without content are left out.
@@ -27,6 +28,7 @@ type Report struct {
 	Neighbours []Neighbours // rows of the sheet of nearest neighbours
 	Views      []ViewRow    // some images and their views
 	Curves     *Curves
+	Profile    *trace.Summary // where the time of some steps went; nil for none
 	Facts      []FactGroup
 	Skipped    []Skipped // files that could not be used
 	Config     string    // the resolved configuration, as YAML
@@ -113,7 +115,7 @@ func Render(w io.Writer, r *Report) error { return execute(w, r, "page.html") }
 
 // parts are the parts of the page that may change while a run goes on, and whether they do so with each step.
 var parts = map[string]bool{
-	"head": false, "figures": true, "accuracy": false, "curves": true, "neighbours": false, "views": false, "facts": false,
+	"head": false, "figures": true, "accuracy": false, "curves": true, "neighbours": false, "views": false, "profile": false, "facts": false,
 	"skipped": false, "config": false,
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gojepa/gojepa/internal/rng"
 	"github.com/gojepa/gojepa/vision/images"
@@ -29,6 +30,9 @@ type LoaderConfig struct {
 
 	// OnBroken, if not nil, is told of each broken image once, by the caller of Next, in the order of batches.
 	OnBroken func(Broken)
+	// OnImage, if not nil, is told by each worker, 0 … Workers-1, when it began to read an image, had read it, and had made its
+	// views.
+	OnImage func(worker int, began, read, made time.Time)
 }
 
 // DefaultLoaderConfig is batches of 256, a worker for each processor that Go uses, two batches ahead, and 1 % of images
@@ -139,8 +143,8 @@ func NewLoader(ctx context.Context, src images.Source, t Transform, c LoaderConf
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	l.workers.Add(1 + c.Workers)
 	go l.schedule(l.ctx)
-	for range c.Workers {
-		go l.work(l.ctx)
+	for i := range c.Workers {
+		go l.work(l.ctx, i)
 	}
 	return l, nil
 }
@@ -313,16 +317,22 @@ func (l *Loader) schedule(ctx context.Context) {
 	}
 }
 
+// maker is a goroutine that makes views, with what it works with.
+type maker struct {
+	Worker
+	id  int
+	buf images.Buffer
+}
+
 // work makes the views of rows.
-func (l *Loader) work(ctx context.Context) {
+func (l *Loader) work(ctx context.Context, id int) {
 	defer l.workers.Done()
-	w := l.transform.NewWorker()
-	var buf images.Buffer
+	w := maker{Worker: l.transform.NewWorker(), id: id}
 	if t, ok := l.transform.(Reducer); ok && l.config.Reduce {
-		buf.Fit = t.Reduction
+		w.buf.Fit = t.Reduction
 	}
 	for t := range l.tasks {
-		if !l.fill(ctx, w, &buf, t.batch, t.row) {
+		if !l.fill(ctx, &w, t.batch, t.row) {
 			return // the loader is being closed
 		}
 		if t.batch.work.pending.Add(-1) == 0 {
@@ -332,11 +342,11 @@ func (l *Loader) work(ctx context.Context) {
 }
 
 // fill makes a row of its image, or of the next good one. It is false if ctx has ended.
-func (l *Loader) fill(ctx context.Context, w Worker, buf *images.Buffer, b *Batch, row int) bool {
+func (l *Loader) fill(ctx context.Context, w *maker, b *Batch, row int) bool {
 	b.work.broken[row] = b.work.broken[row][:0]
 	n, i := l.src.Len(), b.Samples[row]
 	for {
-		err := l.try(ctx, w, buf, b, row, i)
+		err := l.try(ctx, w, b, row, i)
 		if ctx.Err() != nil {
 			return false
 		}
@@ -362,7 +372,7 @@ func (l *Loader) fill(ctx context.Context, w Worker, buf *images.Buffer, b *Batc
 }
 
 // try makes the views of image i. A reader that panics has met a broken image.
-func (l *Loader) try(ctx context.Context, w Worker, buf *images.Buffer, b *Batch, row, i int) (err error) {
+func (l *Loader) try(ctx context.Context, w *maker, b *Batch, row, i int) (err error) {
 	if err, ok := l.failed.Load(i); ok {
 		return err.(error)
 	}
@@ -374,9 +384,15 @@ func (l *Loader) try(ctx context.Context, w Worker, buf *images.Buffer, b *Batch
 			l.failed.Store(i, err)
 		}
 	}()
-	m, err := images.Read(ctx, l.src, i, buf)
+	began := time.Now()
+	m, err := images.Read(ctx, l.src, i, &w.buf)
 	if err != nil {
 		return err
 	}
-	return w.Generate(m, uint64(b.Epoch), uint64(i), b, row)
+	read := time.Now()
+	err = w.Generate(m, uint64(b.Epoch), uint64(i), b, row)
+	if l.config.OnImage != nil {
+		l.config.OnImage(w.id, began, read, time.Now())
+	}
+	return err
 }
