@@ -184,7 +184,7 @@ func (r *run) openLog() (err error) {
 func previous(out string) (*config.Config, error) {
 	entries, err := os.ReadDir(out)
 	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		return slices.Contains([]string{lockFile, indexFolder, config.OutputFile}, e.Name())
+		return slices.Contains([]string{lockFile, indexFolder, runlog.OutputFile}, e.Name())
 	})
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		return nil, nil

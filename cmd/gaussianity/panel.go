@@ -1,49 +1,16 @@
 package main
 
 import (
-	"image/color"
 	"math"
 	"slices"
 	"sort"
 	"strconv"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/gojepa/gojepa/cmd/internal/chart"
 )
-
-// panel makes an empty plot.
-func panel(title string) *plot.Plot {
-	p := plot.New()
-	sans := font.Font{Typeface: "Liberation", Variant: "Sans"}
-	p.Title.Text = title
-	p.Title.Padding = vg.Points(6)
-	p.Title.TextStyle.Font = font.From(sans, 11)
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Label.TextStyle.Font = font.From(sans, 10)
-		axis.Tick.Label.Font = font.From(sans, 9)
-		axis.Tick.Length = vg.Points(4)
-		axis.Padding = 0
-	}
-	return p
-}
-
-// fill draws an area.
-func fill(p *plot.Plot, area plotter.XYs, inside, edge color.Color) {
-	p.Add(&plotter.Polygon{XYs: []plotter.XYs{area}, Color: inside, LineStyle: draw.LineStyle{Color: edge, Width: vg.Points(0.5)}})
-}
-
-// outline draws a line.
-func outline(p *plot.Plot, line plotter.XYs, colour color.Color) {
-	p.Add(&plotter.Line{XYs: line, LineStyle: draw.LineStyle{Color: colour, Width: vg.Points(1.5)}})
-}
-
-// dots marks points.
-func dots(p *plot.Plot, points plotter.XYs, colour color.Color) {
-	p.Add(&plotter.Scatter{XYs: points, GlyphStyle: draw.GlyphStyle{Color: colour, Radius: vg.Points(2), Shape: draw.CircleGlyph{}}})
-}
 
 // compare draws the histograms of two sets of positive numbers, on a logarithmic axis where they are of several sizes.
 func compare(p *plot.Plot, here, gaussian []float64) {
@@ -52,13 +19,13 @@ func compare(p *plot.Plot, here, gaussian []float64) {
 	var b bins
 	if low = max(low, high*1e-6); high > 8*low {
 		b = logBins(low, high, binsFor(here))
-		logarithmic(&p.X, b.edges[0], b.edges[len(b.edges)-1])
+		chart.Logarithmic(&p.X, b.edges[0], b.edges[len(b.edges)-1])
 	} else {
 		margin := max(0.05*(high-low), 1e-9*high)
 		b = linearBins(low-margin, high+margin, binsFor(here))
 	}
-	fill(p, b.steps(b.density(gaussian)), paleGrey, grey)
-	fill(p, b.steps(b.density(here)), paleBlue, blue)
+	chart.Fill(p, b.steps(b.density(gaussian)), paleGrey, grey)
+	chart.Fill(p, b.steps(b.density(here)), paleBlue, blue)
 	heights(p, 1.05*p.Y.Max)
 }
 
@@ -121,37 +88,6 @@ func (b bins) steps(heights []float64) plotter.XYs {
 func quantile(values []float64, q float64) float64 {
 	v := slices.Sorted(slices.Values(values))
 	return v[int(q*float64(len(v)-1))]
-}
-
-// logarithmic makes an axis of positive numbers one with ticks at 1, 2 and 5 times the powers of ten.
-func logarithmic(axis *plot.Axis, low, high float64) {
-	if high <= low*1.01 {
-		low, high = low/1.5, high*1.5
-	}
-	axis.Scale, axis.Tick.Marker = plot.LogScale{}, logTicks{}
-	axis.Min, axis.Max = low, high
-}
-
-type logTicks struct{}
-
-func (logTicks) Ticks(low, high float64) []plot.Tick {
-	decades := math.Log10(high / low)
-	every := max(1, math.Ceil(decades/6)) // decades from one label to the next
-	var ticks []plot.Tick
-	for power := math.Floor(math.Log10(low)); power <= math.Log10(high); power++ {
-		for _, factor := range []float64{1, 2, 5} {
-			v := factor * math.Pow(10, power)
-			if v < low || v > high {
-				continue
-			}
-			tick := plot.Tick{Value: v}
-			if factor == 1 && math.Mod(power, every) == 0 || decades < 2.5 {
-				tick.Label = strconv.FormatFloat(v, 'g', 3, 64)
-			}
-			ticks = append(ticks, tick)
-		}
-	}
-	return ticks
 }
 
 // wholeTicks are whole numbers.

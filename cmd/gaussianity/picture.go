@@ -15,6 +15,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 
+	"github.com/gojepa/gojepa/cmd/internal/chart"
 	"github.com/gojepa/gojepa/sigreg/gaussianity"
 )
 
@@ -60,7 +61,7 @@ func (r result) draw(w io.Writer) error {
 
 // head writes what the picture is of, and which colour is what, and returns the rest of the canvas.
 func (r result) head(c draw.Canvas) draw.Canvas {
-	style := panel("").Title.TextStyle
+	style := chart.Panel("").Title.TextStyle
 	style.XAlign, style.YAlign = text.XLeft, text.YTop
 	line := func(top float64, size float64, x vg.Length, colour color.Color, words string) vg.Length {
 		style.Font.Size, style.Color = vg.Points(size), colour
@@ -76,7 +77,7 @@ func (r result) head(c draw.Canvas) draw.Canvas {
 
 // spectrum shows the eigenvalues.
 func (r result) spectrum() *plot.Plot {
-	p := panel("eigenvalues of the covariance (grey: 5 – 95 %)")
+	p := chart.Panel("eigenvalues of the covariance (grey: 5 – 95 %)")
 	p.X.Label.Text = "rank"
 	p.X.Tick.Marker = wholeTicks{}
 	least, most := math.Inf(1), 0.0 // of those above 0
@@ -102,13 +103,13 @@ func (r result) spectrum() *plot.Plot {
 		add(&high, e.Gaussian.High)
 	}
 	slices.Reverse(low)
-	fill(p, append(high, low...), paleGrey, grey)
-	outline(p, here, blue)
+	chart.Fill(p, append(high, low...), paleGrey, grey)
+	chart.Outline(p, here, blue)
 	if len(here) <= 40 {
-		dots(p, here, blue)
+		chart.Dots(p, here, blue)
 	}
 	if floor > 0 {
-		logarithmic(&p.Y, floor, 1.1*most)
+		chart.Logarithmic(&p.Y, floor, 1.1*most)
 	} else {
 		p.Y.Min, p.Y.Max = 0, 1.05*most
 	}
@@ -117,14 +118,14 @@ func (r result) spectrum() *plot.Plot {
 
 // slices shows SIGReg's statistic on each slice.
 func (r result) slices() *plot.Plot {
-	p := panel("EppsPulley (SIGReg) on each slice")
+	p := chart.Panel("EppsPulley (SIGReg) on each slice")
 	compare(p, r.SIGReg.Observed, r.SIGReg.Gaussian)
 	return p
 }
 
 // norms shows how long the rows are.
 func (r result) norms() *plot.Plot {
-	p := panel(fmt.Sprintf("squared lengths of rows / %d", r.Dim))
+	p := chart.Panel(fmt.Sprintf("squared lengths of rows / %d", r.Dim))
 	scaled := func(v []float64) []float64 {
 		v = slices.Clone(v)
 		for i := range v {
@@ -147,17 +148,17 @@ func (r result) direction(i int, d gaussianity.Direction) *plot.Plot {
 	if d.P > 0.05 {
 		what = "no more than by chance"
 	}
-	p := panel(fmt.Sprintf("direction %d: EppsPulley %s, p = %s\n%s", i+1, number(d.Statistic), r.p(d.P), what))
+	p := chart.Panel(fmt.Sprintf("direction %d: EppsPulley %s, p = %s\n%s", i+1, number(d.Statistic), r.p(d.P), what))
 	b := linearBins(min(-3.5, quantile(d.Projection, 0.002)), max(3.5, quantile(d.Projection, 0.998)), binsFor(d.Projection))
 	here := b.density(d.Projection)
-	fill(p, b.steps(b.density(r.GaussianWorst)), paleGrey, grey)
-	fill(p, b.steps(here), paleBlue, blue)
+	chart.Fill(p, b.steps(b.density(r.GaussianWorst)), paleGrey, grey)
+	chart.Fill(p, b.steps(here), paleBlue, blue)
 	var curve plotter.XYs
 	for i := range 401 {
 		x := b.edges[0] + (b.edges[len(b.edges)-1]-b.edges[0])*float64(i)/400
 		curve = append(curve, plotter.XY{X: x, Y: math.Exp(-x*x/2) / math.Sqrt(2*math.Pi)})
 	}
-	outline(p, curve, grey)
+	chart.Outline(p, curve, grey)
 	p.X.Label.Text = "projection (grey: the worst of a simulated set; line: N(0, 1))"
 	// A peak of nearly all samples would leave nothing to see of the rest.
 	heights(p, min(1.05*max(0.42, slices.Max(here)), 2.5))

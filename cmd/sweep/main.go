@@ -12,20 +12,22 @@ import (
 	"text/tabwriter"
 
 	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/train/selection"
 	"github.com/gojepa/gojepa/train/sweep"
 	"github.com/gojepa/gojepa/vision"
 )
 
 // options are the command's flags.
 type options struct {
-	Jobs    int      `yaml:"jobs" flag:"jobs" arg:"N" help:"runs at a time, which share the cores out among them"`
+	Jobs    int      `yaml:"jobs" flag:"jobs" arg:"N" help:"runs at a time, which share the cores out among them; 0 is one, and with --slurm all"`
 	Threads int      `yaml:"threads" flag:"threads" arg:"N" help:"threads of a run, where its configuration leaves them open; 0 is the cores divided by --jobs. On a CPU the weights depend on them in their last bits"`
 	Devices []string `yaml:"devices" flag:"devices" arg:"DEVICE,DEVICE,…" help:"devices that runs take turns on, such as cuda:0,cuda:1, where their configuration leaves it open"`
 	Retry   bool     `yaml:"retry" flag:"retry" help:"do runs that failed or diverged again, too"`
 	Extend  bool     `yaml:"extend" flag:"extend" help:"add runs to a plan that was written before"`
 	Train   string   `yaml:"train" flag:"train" arg:"PROGRAM" help:"the program train, in place of this one's own"`
 	DryRun  bool     `yaml:"dry_run" flag:"dry-run" help:"print the plan, write nothing and start nothing" group:"In place of training"`
-	Slurm   bool     `yaml:"slurm" flag:"slurm" help:"write the plan, print a batch script with a task for each run, and start nothing; --jobs is then how many tasks run at once, if it is given, and --threads the CPUs of each" group:"In place of training"`
+	Slurm   bool     `yaml:"slurm" flag:"slurm" help:"write the plan, print a batch script with a task for each run, and start nothing; --jobs is then how many tasks run at once, and --threads the CPUs of each" group:"In place of training"`
 }
 
 // interrupted is sysexits.h's EX_TEMPFAIL: the same command will do later.
@@ -64,6 +66,7 @@ func command(line []string, stdout, stderr io.Writer) int {
     lambda: {log: [0.005, 0.5]}
   runs:                         # or one by one
     - {name: long, lambda: 0.05, steps: 20000}
+  stop: {at: [500, 1000], keep: 0.5}   # after so many steps the better half goes on, by loss / λ^0.4
 
 All runs are written down in plan.yaml before the first begins. Each is a process of its own, whose output is kept in
 its folder (output.log). Ctrl-C or SIGTERM saves the runs and ends with code 75; the same command goes on. Runs that
@@ -84,7 +87,7 @@ fail or diverge are reported and do not stop the others; the code is 1 then. Whi
 func (o *options) check() error {
 	var errs []error
 	if o.Jobs < 0 {
-		errs = append(errs, fmt.Errorf("--jobs: %d, expected 1 or more", o.Jobs))
+		errs = append(errs, fmt.Errorf("--jobs: %d, expected 0 or more", o.Jobs))
 	}
 	if o.Threads < 0 {
 		errs = append(errs, fmt.Errorf("--threads: %d, expected 0 or more", o.Threads))
@@ -106,6 +109,14 @@ func run(ctx context.Context, o options, args []string, stdout, stderr io.Writer
 	}
 	if err := check(p); err != nil {
 		return cli.Usage(err)
+	}
+	if o.Slurm && p.Stop.At != nil {
+		return cli.Usage(fmt.Errorf("--slurm: %s has stop, which needs one process that compares the runs: expected a sweep without it", args[0]))
+	}
+	if p.Stop.At != nil {
+		for _, warning := range selection.Differing(configs(p)) {
+			fmt.Fprintf(stderr, "warning: stop: %s\n", warning)
+		}
 	}
 	if o.DryRun {
 		return show(stdout, p)
@@ -141,6 +152,14 @@ func run(ctx context.Context, o options, args []string, stdout, stderr io.Writer
 	return report(stdout, p, states)
 }
 
+func configs(p *sweep.Plan) []config.Config {
+	all := make([]config.Config, len(p.Runs))
+	for i, r := range p.Runs {
+		all[i] = r.Config
+	}
+	return all
+}
+
 // program is what does a run: a program that is given, or this one.
 func (o *options) program() ([]string, error) {
 	if o.Train != "" {
@@ -163,7 +182,7 @@ func show(w io.Writer, p *sweep.Plan) error {
 		}
 		fmt.Fprintln(t)
 	}
-	fmt.Fprintf(t, "\n%d runs in %s\n", len(p.Runs), p.Out)
+	fmt.Fprintf(t, "\n%d runs in %s; early stopping: %s\n", len(p.Runs), p.Out, p.Stop)
 	return t.Flush()
 }
 
@@ -172,7 +191,11 @@ func report(w io.Writer, p *sweep.Plan, states []sweep.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	bad := 0
 	for _, s := range states {
-		fmt.Fprintf(t, "%s\t%s\n", s.State, s.Name)
+		fmt.Fprintf(t, "%s\t%s", s.State, s.Name)
+		if s.State == sweep.Stopped {
+			fmt.Fprintf(t, "\t%s", s.Message)
+		}
+		fmt.Fprintln(t)
 		if s.State != sweep.Finished && s.State != sweep.Stopped {
 			bad++
 		}

@@ -26,6 +26,7 @@ const (
 	Simulation                    // samples of a known distribution; counter: number of the set
 	Retry                         // the seed of a run that diverged and stepped back; counter: how often it has
 	Search                        // values of a random search; counter: hash of what is searched
+	Resample                      // bootstrap; counter: of steps 0, of runs 1
 )
 
 // New returns the stream named by seed, purpose and up to two counters. The generator is ChaCha8, keyed by that name:

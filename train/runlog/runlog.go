@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// OutputFile is the file in a run's folder that what the run says may be kept in, by who starts it: it is there before the run.
+const OutputFile = "output.log"
+
 // Log is what a metrics.jsonl file holds, in the order of its lines.
 type Log struct {
 	Steps []Step

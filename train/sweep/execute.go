@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gojepa/gojepa/train/runlog"
 )
 
 // Options say how a plan is done.
@@ -46,10 +48,10 @@ func Execute(ctx context.Context, p *Plan, o Options) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &execution{plan: p, o: o, record: r}
+	e := &execution{plan: p, o: o, record: r, tried: map[int]bool{}}
 	e.watch = newWatch(o.Output, p, r)
 	defer e.watch.finish()
-	err = e.runAll(ctx)
+	err = e.all(ctx)
 	return r.all(), errors.Join(err, ctx.Err())
 }
 
@@ -59,13 +61,34 @@ type execution struct {
 	o      Options
 	record *record
 	watch  *watch
+
+	mu    sync.Mutex
+	tried map[int]bool // runs that failed in this session, and are not tried again in it
 }
 
-// runAll gives the open runs to as many goroutines as there are jobs.
-func (e *execution) runAll(ctx context.Context) error {
+// all does the runs to the end, or from one decision of early stopping to the next.
+func (e *execution) all(ctx context.Context) error {
+	rule := e.plan.Stop
+	for i := e.record.decisions(); i < len(rule.At); i++ {
+		if err := e.until(ctx, rule.At[i]); err != nil || ctx.Err() != nil {
+			return err
+		}
+		if why := e.undecided(rule.At[i]); why != "" {
+			fmt.Fprintf(e.watch.bar, "runs are not compared after step %d: %s\n", rule.At[i], why)
+			return nil
+		}
+		if err := e.decide(i); err != nil {
+			return err
+		}
+	}
+	return e.until(ctx, 0)
+}
+
+// until gives the open runs to as many goroutines as there are jobs, and has them stop after some steps, or at the end for 0.
+func (e *execution) until(ctx context.Context, step int) error {
 	queue := make(chan int, len(e.plan.Runs))
 	for i, s := range e.record.all() {
-		if s.open(e.o.Retry) {
+		if s.open(e.o.Retry && !e.tried[i]) && (step == 0 || lastStep(e.plan.Runs[i]) < step) {
 			queue <- i
 		}
 	}
@@ -80,7 +103,7 @@ func (e *execution) runAll(ctx context.Context) error {
 				if ctx.Err() != nil || errs[job] != nil {
 					return
 				}
-				errs[job] = e.one(ctx, i, job)
+				errs[job] = e.one(ctx, i, job, step)
 			}
 		}()
 	}
@@ -88,30 +111,37 @@ func (e *execution) runAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// one does a run.
-func (e *execution) one(ctx context.Context, i, job int) error {
+// one does a run, until it has done some steps if until is not 0.
+func (e *execution) one(ctx context.Context, i, job, until int) error {
 	run := e.plan.Runs[i]
-	if err := e.record.update(i, func(s *Status) { *s = Status{Name: s.Name, State: Running, Rung: s.Rung} }); err != nil {
+	if err := e.record.update(func(all []Status) { all[i] = Status{Name: run.Name, State: Running, Seconds: all[i].Seconds} }); err != nil {
 		return err
 	}
 	e.watch.begin(i)
 	began := time.Now()
-	end, err := e.process(ctx, run, job)
+	end, err := e.process(ctx, run, job, until)
 	if err != nil {
 		end = Status{State: Failed, Message: err.Error()}
 	}
+	if end.State == Failed || end.State == Diverged {
+		e.mu.Lock()
+		e.tried[i] = true
+		e.mu.Unlock()
+	}
 	e.watch.end(i, end)
-	return e.record.update(i, func(s *Status) {
-		s.State, s.Code, s.Message, s.Seconds = end.State, end.Code, end.Message, time.Since(began).Seconds()
+	return e.record.update(func(all []Status) {
+		s := &all[i]
+		s.State, s.Code, s.Message = end.State, end.Code, end.Message
+		s.Seconds += time.Since(began).Seconds()
 	})
 }
 
 // process starts a run's process, waits for it and says what became of it.
-func (e *execution) process(ctx context.Context, run Run, job int) (Status, error) {
+func (e *execution) process(ctx context.Context, run Run, job, until int) (Status, error) {
 	if err := os.MkdirAll(run.Config.Out, 0o755); err != nil {
 		return Status{}, err
 	}
-	said, err := os.OpenFile(filepath.Join(run.Config.Out, OutputFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	said, err := os.OpenFile(filepath.Join(run.Config.Out, runlog.OutputFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
 	if err != nil {
 		return Status{}, err
 	}
@@ -129,15 +159,11 @@ func (e *execution) process(ctx context.Context, run Run, job int) (Status, erro
 	if err := cmd.Start(); err != nil {
 		return Status{}, fmt.Errorf("starting %s: %w", line[0], err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		_ = cmd.Process.Signal(syscall.SIGTERM) // once: a second one would end it without saving
-		<-ended
-	}
+	paused := wait(ctx, cmd, func() bool { return until > 0 && lastStep(run) >= until })
 	s := outcome(cmd.ProcessState)
+	if s.State == Interrupted && paused {
+		s = Status{State: Paused}
+	}
 	if s.State == Failed {
 		if s.Message, err = lastLines(said, before); err != nil {
 			return s, err
@@ -147,6 +173,42 @@ func (e *execution) process(ctx context.Context, run Run, job int) (Status, erro
 		}
 	}
 	return s, nil
+}
+
+// wait waits for a process, which it tells to stop when ctx ends or there is enough of it, and reports whether it was the latter.
+func wait(ctx context.Context, cmd *exec.Cmd, enough func() bool) (paused bool) {
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // the process's state says it
+		close(ended)
+	}()
+	// Once: a second signal would end it without saving.
+	stop := func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-ended
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return false
+		case <-ctx.Done():
+			stop()
+			return false
+		case <-tick.C:
+			if enough() {
+				stop()
+				return true
+			}
+		}
+	}
+}
+
+// lastStep is how many steps a run has done, by its record.
+func lastStep(r Run) int {
+	s, _ := runlog.Last(filepath.Join(r.Config.Out, metricsFile))
+	return s.Step
 }
 
 // line is a run's command line.

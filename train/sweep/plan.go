@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -23,16 +24,16 @@ const (
 	planDir   = "plan"       // NAME.yaml, the whole configuration of each run
 	stateFile = "sweep.json" // how far they are
 	lockFile  = ".lock"
-)
 
-// OutputFile is what a run said, in its folder.
-const OutputFile = config.OutputFile
+	metricsFile = "metrics.jsonl" // in the folder of a run
+)
 
 // reserved are names that no run may have.
 var reserved = []string{planDir, planFile, stateFile, "base"}
 
 // planned is plan.yaml.
 type planned struct {
+	Stop *Stop        `yaml:"stop,omitempty"`
 	Runs []plannedRun `yaml:"runs"`
 }
 
@@ -101,6 +102,9 @@ func (p *Plan) Save(extend bool) error {
 // encode writes plan.yaml.
 func (p *Plan) encode() ([]byte, error) {
 	var file planned
+	if p.Stop.At != nil {
+		file.Stop = &p.Stop
+	}
 	for _, r := range p.Runs {
 		set := yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 		for _, v := range r.Set {
@@ -115,8 +119,8 @@ func (p *Plan) encode() ([]byte, error) {
 	return append([]byte("# The runs of this sweep, written before the first began. plan/NAME.yaml has each one's whole configuration.\n"), text...), nil
 }
 
-// readPlan reads the names of the runs that are planned in a folder, nil if it has no plan.
-func readPlan(out string) ([]string, error) {
+// readPlan reads the plan in a folder, nil if it has none.
+func readPlan(out string) (*planned, error) {
 	path := filepath.Join(out, planFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -135,33 +139,43 @@ func readPlan(out string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the plan: %w", err)
 	}
-	var file planned
-	if err := yaml.Unmarshal(text, &file); err != nil {
+	file := new(planned)
+	if err := yaml.Unmarshal(text, file); err != nil {
 		return nil, fmt.Errorf("reading the plan: %s: %w", path, err)
 	}
-	names := make([]string, len(file.Runs))
-	for i, r := range file.Runs {
-		names[i] = r.Name
-	}
-	return names, nil
+	return file, nil
 }
 
 // Runs returns the folders of the runs of the sweep in a folder, in the plan's order, or nil if there is no sweep.
-func Runs(out string) ([]string, error) {
-	if _, err := os.Stat(filepath.Join(out, planFile)); err != nil {
+func Runs(out string) (dirs []string, err error) {
+	if _, err := os.Stat(filepath.Join(out, planFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	names, err := readPlan(out)
-	for i, n := range names {
-		names[i] = filepath.Join(out, n)
+	before, err := readPlan(out)
+	if err != nil {
+		return nil, err
 	}
-	return names, err
+	for _, r := range before.Runs {
+		dirs = append(dirs, filepath.Join(out, r.Name))
+	}
+	return dirs, nil
 }
 
 // check compares the plan with the one that the folder has.
-func (p *Plan) check(before []string, extend bool) error {
+func (p *Plan) check(before *planned, extend bool) error {
 	e := &ChangedError{Out: p.Out, New: true}
-	for _, name := range before {
+	var stop Stop
+	if before.Stop != nil {
+		stop = *before.Stop
+	}
+	if !reflect.DeepEqual(stop, p.Stop) {
+		e.New = false
+		e.Lines = append(e.Lines, fmt.Sprintf("stop: %s here, %s there", p.Stop, stop))
+	}
+	known := map[string]bool{}
+	for _, b := range before.Runs {
+		name := b.Name
+		known[name] = true
 		i := slices.IndexFunc(p.Runs, func(r Run) bool { return r.Name == name })
 		if i < 0 {
 			e.New = false
@@ -181,7 +195,7 @@ func (p *Plan) check(before []string, extend bool) error {
 		}
 	}
 	for _, r := range p.Runs {
-		if !slices.Contains(before, r.Name) {
+		if !known[r.Name] {
 			e.Lines = append(e.Lines, fmt.Sprintf("%s: not planned there", r.Name))
 		}
 	}

@@ -13,6 +13,7 @@
 //	  lambda: {log: [0.005, 0.5]}
 //	runs:                    # runs one by one
 //	  - {name: small, encoder: {width: 64, depth: 4}}
+//	stop: {at: [500, 1000]}  # early stopping: see Stop
 //
 // [Load] makes a [Plan] of it, which [Plan.Save] writes down before anything is trained, and [Execute] does the runs.
 package sweep
@@ -34,6 +35,7 @@ import (
 type Plan struct {
 	Out  string // the sweep's folder
 	Runs []Run
+	Stop Stop // a rule for early stopping
 }
 
 // Run is one run of a plan.
@@ -103,6 +105,9 @@ func decode(text []byte, name string) (*Plan, error) {
 	if n := parts["runs"]; n != nil {
 		sets = append(sets, f.list(n)...)
 	}
+	if n := parts["stop"]; n != nil {
+		p.Stop = f.readStop(n)
+	}
 	if len(f.errs) == 0 && len(sets) == 0 {
 		f.fail(doc.Content[0], "no runs: expected grid, random or runs")
 	}
@@ -110,6 +115,9 @@ func decode(text []byte, name string) (*Plan, error) {
 		return nil, errors.Join(f.errs...)
 	}
 	p.Runs = f.runs(p.Out, sets)
+	if n := parts["stop"]; n != nil {
+		f.checkStop(n, p)
+	}
 	if len(f.errs) > 0 {
 		return nil, errors.Join(f.errs...)
 	}
@@ -117,7 +125,7 @@ func decode(text []byte, name string) (*Plan, error) {
 }
 
 // sections are the keys of a sweep's file.
-var sections = []string{"base", "config", "out", "grid", "random", "runs"}
+var sections = []string{"base", "config", "out", "grid", "random", "runs", "stop"}
 
 // parts are the values of the file's keys.
 func (f *file) parts(doc *yaml.Node) map[string]*yaml.Node {

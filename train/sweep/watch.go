@@ -79,15 +79,15 @@ func (v *watch) end(i int, s Status) {
 	v.mu.Lock()
 	delete(v.running, i)
 	switch s.State {
-	case Interrupted, Killed:
+	case Interrupted, Killed, Paused:
 	default:
 		v.share[i] = 1
 	}
 	v.mu.Unlock()
 	run := v.plan.Runs[i]
 	text := fmt.Sprintf("%s: %s", run.Name, s.State)
-	if s.State != Finished && s.State != Interrupted && s.State != Stopped {
-		text += fmt.Sprintf(" (code %d), see %s", s.Code, filepath.Join(run.Config.Out, OutputFile))
+	if s.Code != 0 && s.State != Interrupted || s.State == Failed {
+		text += fmt.Sprintf(" (code %d), see %s", s.Code, filepath.Join(run.Config.Out, runlog.OutputFile))
 		for _, line := range strings.Split(s.Message, "\n") {
 			text += "\n    " + line
 		}
@@ -101,7 +101,10 @@ func (v *watch) show() {
 	defer v.mu.Unlock()
 	sum := 0.0
 	var now []string
-	for i := range v.share {
+	for i, s := range v.record.all() {
+		if s.State == Stopped {
+			v.share[i] = 1
+		}
 		if v.running[i] {
 			v.share[i] = v.shareOf(i)
 			now = append(now, fmt.Sprintf("%s %d %%", v.plan.Runs[i].Name, int(100*v.share[i])))
@@ -114,7 +117,7 @@ func (v *watch) show() {
 // shareOf is how far a run is, by the last record of its steps.
 func (v *watch) shareOf(i int) float64 {
 	c := v.plan.Runs[i].Config
-	last, ok := runlog.Last(filepath.Join(c.Out, "metrics.jsonl"))
+	last, ok := runlog.Last(filepath.Join(c.Out, metricsFile))
 	if !ok {
 		return 0
 	}
