@@ -25,7 +25,7 @@ type options struct {
 	Devices []string `yaml:"devices" flag:"devices" arg:"DEVICE,DEVICE,…" help:"devices that runs take turns on, such as cuda:0,cuda:1, where their configuration leaves it open"`
 	Retry   bool     `yaml:"retry" flag:"retry" help:"do runs that failed or diverged again, too"`
 	Extend  bool     `yaml:"extend" flag:"extend" help:"add runs to a plan that was written before"`
-	Train   string   `yaml:"train" flag:"train" arg:"PROGRAM" help:"the program train, in place of this one's own"`
+	Train   string   `yaml:"train" flag:"train" arg:"PROGRAM" help:"the program train, in place of this one's own, which also stops when the sweep is killed"`
 	DryRun  bool     `yaml:"dry_run" flag:"dry-run" help:"print the plan, write nothing and start nothing" group:"In place of training"`
 	Slurm   bool     `yaml:"slurm" flag:"slurm" help:"write the plan, print a batch script with a task for each run, and start nothing; --jobs is then how many tasks run at once, and --threads the CPUs of each" group:"In place of training"`
 }

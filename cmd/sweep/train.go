@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"os"
+	"syscall"
 
 	"github.com/gojepa/gojepa/cmd/internal/pretrain"
 	"github.com/gojepa/gojepa/internal/cli"
@@ -21,7 +24,20 @@ func train(line []string, stdout, stderr io.Writer) int {
 	cmd.Flags("Run", new(runFlags))
 	cmd.Flags("", &cfg)
 	return cmd.Main(line, stdout, stderr, func(ctx context.Context, _ []string) error {
-		_, err := pretrain.Run(ctx, cfg, interrupted, stderr)
+		go endWith(os.Stdin)
+		res, err := pretrain.Run(ctx, cfg, interrupted, stderr)
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		pretrain.Show(&b, res)
+		_, err = b.WriteTo(stdout)
 		return err
 	})
+}
+
+// endWith tells this process to stop when the sweep ends that holds the other end of its standard input, also one that is killed.
+func endWith(sweep io.Reader) {
+	_, _ = io.Copy(io.Discard, sweep)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 }

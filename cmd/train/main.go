@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/gojepa/gojepa/cmd/internal/pretrain"
 	"github.com/gojepa/gojepa/internal/cli"
@@ -146,27 +145,10 @@ func run(ctx context.Context, cfg config.Config, x extra, stdout, stderr io.Writ
 		return err
 	}
 	var b bytes.Buffer
-	show(&b, res)
+	pretrain.Show(&b, res)
 	if x.Demo {
 		b.WriteString("\nNow your own images:\n\n  . scripts/env.sh\n  go run ./cmd/train --data FOLDER\n\n")
 	}
 	_, err = b.WriteTo(stdout)
 	return err
-}
-
-// show writes what a run came to.
-func show(b *bytes.Buffer, res *train.Result) {
-	if rows := train.Accuracies(res.Values); len(rows) > 0 {
-		fmt.Fprintln(b)
-		w := tabwriter.NewWriter(b, 0, 0, 3, ' ', tabwriter.AlignRight)
-		fmt.Fprintln(w, "\tlinear probe\tk-NN\t")
-		for _, row := range rows {
-			fmt.Fprintf(w, "%s\t%.2f %%\t%.2f %%\t\n", row.Name, 100*row.Linear, 100*row.KNN)
-		}
-		w.Flush()
-	}
-	if n := len(res.Broken); n > 0 {
-		fmt.Fprintf(b, "\nimages that could not be read: %d, see %s/bad_files.txt\n", n, res.Out)
-	}
-	fmt.Fprintf(b, "\nweights  %s/encoder.safetensors\nreport   %s/report.html\n", res.Out, res.Out)
 }

@@ -98,16 +98,16 @@ func best(values []float64) int {
 
 // regret is what is lost by choosing the run that a measure has best.
 func regret(values, accuracy []float64) float64 {
-	top := values[best(values)]
+	top, most := values[best(values)], slices.Max(accuracy)
 	var sum float64
 	n := 0
 	for i, v := range values {
 		if v == top {
-			sum += accuracy[i]
+			sum += most - accuracy[i]
 			n++
 		}
 	}
-	return slices.Max(accuracy) - sum/float64(n)
+	return sum / float64(n)
 }
 
 // middle is the middle 95 % of values.

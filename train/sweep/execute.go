@@ -21,7 +21,7 @@ import (
 
 // Options say how a plan is done.
 type Options struct {
-	Train   []string // the program train and arguments that come before those of a run
+	Train   []string // the program train and arguments that come before those of a run; if its standard input ends, so has the sweep
 	Jobs    int      // runs at a time
 	Threads int      // of a run, where its configuration leaves them open; 0 shares the cores out
 	Devices []string // that runs take turns on, where their configuration leaves it open; nil leaves it open
@@ -150,11 +150,19 @@ func (e *execution) process(ctx context.Context, run Run, job, until int) (Statu
 	if err != nil {
 		return Status{}, err
 	}
+	if err := e.untilFree(ctx, run); err != nil {
+		return Status{State: Interrupted, Code: interruptedCode}, nil
+	}
 	line := e.o.line(e.plan, run, job)
 	fmt.Fprintf(said, "# %s: %s\n", time.Now().Format(time.DateTime), strings.Join(line, " "))
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Stdout, cmd.Stderr = said, said
-	cmd.SysProcAttr = apart()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the sweep's to pass on
+	alive, err := cmd.StdinPipe()                         // which ends with the sweep, however that ends
+	if err != nil {
+		return Status{}, err
+	}
+	defer alive.Close()
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return Status{}, fmt.Errorf("starting %s: %w", line[0], err)
@@ -173,6 +181,29 @@ func (e *execution) process(ctx context.Context, run Run, job, until int) (Statu
 		}
 	}
 	return s, nil
+}
+
+// untilFree waits for a process that trains in a run's folder, of a sweep that was killed: it may have to save first.
+func (e *execution) untilFree(ctx context.Context, run Run) error {
+	for told := false; ; told = true {
+		f, err := os.OpenFile(filepath.Join(run.Config.Out, lockFile), os.O_RDWR, 0)
+		if err != nil {
+			return nil // no run yet; what else is wrong is for the run to say
+		}
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		f.Close()
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil
+		}
+		if !told {
+			fmt.Fprintf(e.watch.bar, "%s: waits for another process that is training there\n", run.Name)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // wait waits for a process, which it tells to stop when ctx ends or there is enough of it, and reports whether it was the latter.

@@ -2,10 +2,12 @@
 package pretrain
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"text/tabwriter"
 
 	"github.com/gojepa/gojepa/internal/cli"
 	"github.com/gojepa/gojepa/train"
@@ -27,4 +29,21 @@ func Run(ctx context.Context, cfg config.Config, code int, stderr io.Writer, opt
 		return nil, cli.Usage(err)
 	}
 	return res, err
+}
+
+// Show writes what a run came to.
+func Show(b *bytes.Buffer, res *train.Result) {
+	if rows := train.Accuracies(res.Values); len(rows) > 0 {
+		fmt.Fprintln(b)
+		w := tabwriter.NewWriter(b, 0, 0, 3, ' ', tabwriter.AlignRight)
+		fmt.Fprintln(w, "\tlinear probe\tk-NN\t")
+		for _, row := range rows {
+			fmt.Fprintf(w, "%s\t%.2f %%\t%.2f %%\t\n", row.Name, 100*row.Linear, 100*row.KNN)
+		}
+		w.Flush()
+	}
+	if n := len(res.Broken); n > 0 {
+		fmt.Fprintf(b, "\nimages that could not be read: %d, see %s/bad_files.txt\n", n, res.Out)
+	}
+	fmt.Fprintf(b, "\nweights  %s/encoder.safetensors\nreport   %s/report.html\n", res.Out, res.Out)
 }
