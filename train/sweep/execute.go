@@ -188,7 +188,7 @@ func (e *execution) untilFree(ctx context.Context, run Run) error {
 	for told := false; ; told = true {
 		f, err := os.OpenFile(filepath.Join(run.Config.Out, lockFile), os.O_RDWR, 0)
 		if err != nil {
-			return nil // no run yet; what else is wrong is for the run to say
+			return nil //nolint:nilerr // no run yet; what else is wrong is for the run to say
 		}
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		f.Close()
