@@ -19,6 +19,7 @@ commands=${commands//TESTS/$folder}
 commands=${commands//runs\/mine/$out/mine}
 commands=${commands//features.npy/$out/features.npy}
 commands=${commands//mine.torchscript/$out/mine.torchscript}
+commands=${commands//near.png/$out/near.png}
 commands=${commands//views.png/$out/views.png}
 commands=${commands//--steps 1000/--steps 2}
 echo "$commands"
@@ -26,6 +27,7 @@ bash -euo pipefail -c "$commands"
 test -s "$out/features.npy"
 test -s "$out/mine.torchscript"
 test -s "$out/views.png"
+test -s "$out/near.png"
 test -s "$out/mine/pictures/pca.png"
 test -s features.gaussianity.png
 rm features.gaussianity.png

@@ -139,7 +139,7 @@ func run(ctx context.Context, o options, log io.Writer) error {
 	}
 	var components, attention [][]image.Image
 	for i, img := range shown {
-		p := picture(img)
+		p := look.Thumbnail(img, side)
 		size := p.Bounds().Size()
 		components = append(components, []image.Image{p, look.Scale(colours[i], size.X, size.Y, false), look.Scale(colours[i], size.X, size.Y, true)})
 		row := []image.Image{p, look.Heat(maps.Map(i, -1), maps.Side, p)}
@@ -205,7 +205,7 @@ func neighbours(ctx context.Context, m *vision.Model, o options, extract eval.Ex
 			if err != nil {
 				return nil, err
 			}
-			row = append(row, picture(img))
+			row = append(row, look.Thumbnail(img, side))
 		}
 		rows = append(rows, row)
 	}
@@ -214,9 +214,3 @@ func neighbours(ctx context.Context, m *vision.Model, o options, extract eval.Ex
 
 // side is the longer side of a picture on a sheet, in pixels.
 const side = 160
-
-// picture is an image as a sheet has it.
-func picture(img *images.Image) image.Image {
-	long := max(img.Width, img.Height)
-	return look.Scale(look.Picture(img), max(1, img.Width*side/long), max(1, img.Height*side/long), long > side)
-}

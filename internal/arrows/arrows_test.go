@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"vision/views":        {"vision/images"},
 	"eval":                {"sigreg", "torch", "torch/nn", "torch/optim", "vision", "vision/images", "vision/views"},
 	"eval/look":           {"torch", "torch/nn", "vision", "vision/images"},
-	"eval/store":          {"eval", "torch/weights"},
+	"eval/store":          {"eval", "torch", "torch/weights"},
 	"train":               {"eval", "eval/look", "lejepa", "sigreg", "sigreg/univariate", "torch", "torch/nn", "torch/optim", "torch/weights", "train/...", "vision", "vision/images", "vision/views"},
 	"train/...":           {"lejepa", "sigreg", "train/...", "vision/images", "vision/views"},
 	"cmd/...":             {"cmd/internal/...", "eval", "eval/...", "lejepa", "sigreg", "sigreg/gaussianity", "torch", "torch/weights", "torch/weights/layout", "train", "train/...", "vision", "vision/images", "vision/views"},

@@ -144,7 +144,7 @@ func (f Encoder) Load() (*vision.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.Mean != nil {
+	if len(f.Mean) > 0 {
 		if err := vision.CheckMeanStd(f.Mean, f.Std, len(m.Mean)); err != nil {
 			m.Close()
 			return nil, fmt.Errorf("--mean and --std: %w", err)
