@@ -17,11 +17,14 @@ fi
 commands=${commands//FOLDER/$folder}
 commands=${commands//TESTS/$folder}
 commands=${commands//runs\/mine/$out/mine}
+commands=${commands//runs\/sweep/$out/sweep}
+commands=${commands//sweep.yaml/$out/sweep.yaml}
 commands=${commands//features.npy/$out/features.npy}
 commands=${commands//mine.torchscript/$out/mine.torchscript}
 commands=${commands//near.png/$out/near.png}
 commands=${commands//views.png/$out/views.png}
 commands=${commands//--steps 1000/--steps 2}
+commands=${commands//steps: 1000/steps: 2}
 echo "$commands"
 bash -euo pipefail -c "$commands"
 test -s "$out/features.npy"
@@ -29,5 +32,6 @@ test -s "$out/mine.torchscript"
 test -s "$out/views.png"
 test -s "$out/near.png"
 test -s "$out/mine/pictures/pca.png"
+test "$(grep -c '"state": "finished"' "$out/sweep/sweep.json")" -eq 4
 test -s features.gaussianity.png
 rm features.gaussianity.png

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -100,7 +101,7 @@ func (c *comparison) write(b *bytes.Buffer) {
 	fmt.Fprintln(t, "\tρ\t\tregret\t\tchosen")
 	for _, a := range c.Agreements {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t[%s, %s]\t%s\n", a.Measure, rho(a.Rho), between(a), c.accuracy(float64(a.Regret)),
-			c.accuracy(float64(a.RegretLow)), c.accuracy(float64(a.RegretHigh)), a.Chosen)
+			c.accuracy(float64(a.RegretLow)), c.accuracy(float64(a.RegretHigh)), cmp.Or(a.Chosen, "–"))
 	}
 	t.Flush()
 	fmt.Fprintln(b)

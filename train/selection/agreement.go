@@ -67,7 +67,9 @@ type Measure struct {
 // Agree compares a measure with accuracies, and draws runs again and again to say how sure that is.
 func Agree(names []string, m Measure, accuracy []float64, resamples int, seed uint64) Agreement {
 	a := Agreement{Measure: m.Name, N: len(names), Rho: Spearman(m.Values, accuracy)}
-	a.Chosen = names[best(m.Values)]
+	if i := best(m.Values); slices.Index(m.Values[i+1:], m.Values[i]) < 0 {
+		a.Chosen = names[i]
+	}
 	a.Regret = regret(m.Values, accuracy)
 	g := rng.New(seed, rng.Resample, 1, 0)
 	var rhos, regrets []float64

@@ -185,16 +185,7 @@ func (e *execution) process(ctx context.Context, run Run, job, until int) (Statu
 
 // untilFree waits for a process that trains in a run's folder, of a sweep that was killed: it may have to save first.
 func (e *execution) untilFree(ctx context.Context, run Run) error {
-	for told := false; ; told = true {
-		f, err := os.OpenFile(filepath.Join(run.Config.Out, lockFile), os.O_RDWR, 0)
-		if err != nil {
-			return nil //nolint:nilerr // no run yet; what else is wrong is for the run to say
-		}
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		f.Close()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil
-		}
+	for told := false; inUse(run); told = true {
 		if !told {
 			fmt.Fprintf(e.watch.bar, "%s: waits for another process that is training there\n", run.Name)
 		}
@@ -204,6 +195,17 @@ func (e *execution) untilFree(ctx context.Context, run Run) error {
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+	return nil
+}
+
+// inUse says whether a process has locked a run's folder. What else may be wrong with it is for the run to say.
+func inUse(run Run) bool {
+	f, err := os.OpenFile(filepath.Join(run.Config.Out, lockFile), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
 // wait waits for a process, which it tells to stop when ctx ends or there is enough of it, and reports whether it was the latter.
