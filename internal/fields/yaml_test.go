@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 func TestDecodeYAML(t *testing.T) {
@@ -146,4 +147,21 @@ func FuzzDecodeYAML(f *testing.F) {
 		again := new(sample)
 		require.NoError(t, DecodeYAML(out, "a.yaml", again), "%s", out)
 	})
+}
+
+func TestSetNode(t *testing.T) {
+	var doc yaml.Node
+	require.NoError(t, yaml.Unmarshal([]byte("hidden: [1, 2]\nlr: &x 0.5\nagain: *x\nmap: {a: 1}\nnone:\n"), &doc))
+	at := func(i int) *yaml.Node { return doc.Content[0].Content[2*i+1] }
+	s := new(sample)
+	hidden, lr := find(t, s, "hidden"), find(t, s, "optim.lr")
+	require.NoError(t, hidden.SetNode(at(0)))
+	assert.Equal(t, []int{1, 2}, s.Hidden)
+	require.NoError(t, lr.SetNode(at(2)))
+	assert.Equal(t, 0.5, s.Optim.LR, "an alias")
+	assert.EqualError(t, lr.SetNode(at(0)), "expected a number, found a list")
+	assert.EqualError(t, lr.SetNode(at(3)), "expected a value, found keys and values")
+	assert.EqualError(t, lr.SetNode(at(4)), "it has no value")
+
+	assert.EqualError(t, DecodeNode(at(3), "a.yaml", s), "a.yaml:4: a: no such key")
 }

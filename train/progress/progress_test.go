@@ -275,3 +275,13 @@ func TestDuration(t *testing.T) {
 		assert.Equal(t, want, Duration(d))
 	}
 }
+
+func TestCountOfOnesOwn(t *testing.T) {
+	var out bytes.Buffer
+	c := newClock()
+	b := newBar(&out, Options{Total: 40, Count: func(done, total int) string { return fmt.Sprintf("%d of %d done", done, total) }}, nil, c.now)
+	c.advance(time.Second)
+	b.Set(10, 100, "part")
+	b.Finish()
+	assert.Equal(t, "10 of 40 done  3s left  part\n", out.String(), "and no rate of nothing")
+}

@@ -79,7 +79,7 @@ func fakeTrain() int {
 		}
 		pause := time.Duration(0)
 		if cfg.Seed == 4 {
-			pause = 20 * time.Millisecond
+			pause = 40 * time.Millisecond
 		}
 		select {
 		case <-stop:
@@ -117,7 +117,7 @@ func fake(t *testing.T, jobs int) (Options, *said) {
 
 // saved is a plan of runs that fakeTrain does, written down.
 func saved(t *testing.T, text string) *Plan {
-	p := plan(t, "out: "+filepath.Join(t.TempDir(), "out")+"\nconfig: {schedule: {steps: 20}}\n"+text)
+	p := plan(t, "out: "+filepath.Join(t.TempDir(), "out")+"\nconfig: {schedule: {steps: 40}}\n"+text)
 	require.NoError(t, p.Save(false))
 	return p
 }
@@ -173,7 +173,7 @@ func TestInterrupted(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, []State{Interrupted, Interrupted, Waiting}, states(all), out.String())
 	assert.Equal(t, 75, all[0].Code)
-	assert.Less(t, lastStep(p.Runs[0]), 20)
+	assert.Less(t, lastStep(p.Runs[0]), 40)
 
 	all, err = Execute(t.Context(), p, o)
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestInterrupted(t *testing.T) {
 	for _, r := range p.Runs {
 		log, err := runlog.Read(filepath.Join(r.Config.Out, metricsFile))
 		require.NoError(t, err)
-		assert.Len(t, log.Steps, 20)
+		assert.Len(t, log.Steps, 40)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestStop(t *testing.T) {
 	assert.Equal(t, []State{Stopped, Stopped, Stopped, Stopped, Stopped, Finished, Finished, Failed}, states(all), out.String())
 	assert.Regexp(t, `^score .* after step 6 is number 7 of 7, and 4 go on$`, all[0].Message)
 	assert.Regexp(t, `^score .* after step 12 is number 3 of 4, and 2 go on$`, all[4].Message)
-	assert.Less(t, lastStep(p.Runs[0]), 20)
+	assert.Less(t, lastStep(p.Runs[0]), 40)
 	again, err := Execute(t.Context(), p, o)
 	require.NoError(t, err)
 	assert.Equal(t, all, again, "decisions stand")
@@ -276,7 +276,7 @@ func TestAsSweep(t *testing.T) {
 	if out == "" {
 		t.Skip("a process of TestKilledSweep")
 	}
-	p := plan(t, "out: "+out+"\nconfig: {schedule: {steps: 20}}\ngrid: {seed: [4], lr: [0.1, 0.2]}")
+	p := plan(t, "out: "+out+"\nconfig: {schedule: {steps: 40}}\ngrid: {seed: [4], lr: [0.1, 0.2]}")
 	o, _ := fake(t, 2)
 	_, _ = Execute(t.Context(), p, o)
 }
@@ -331,7 +331,7 @@ func TestSlurm(t *testing.T) {
 	}
 	text, err := run("0")
 	require.NoError(t, err, text)
-	assert.Equal(t, 20, lastStep(p.Runs[0]))
+	assert.Equal(t, 40, lastStep(p.Runs[0]))
 	assert.Equal(t, 0, lastStep(p.Runs[1]))
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "srun"), []byte("#!/bin/sh\nexit 75\n"), 0o755))
 	text, err = run("1")
