@@ -18,9 +18,10 @@ import (
 )
 
 // spec is the encoder that the configuration asks for.
-func (r *run) spec() vision.Spec { return specOf(r.cfg.Encoder) }
+func (r *run) spec() vision.Spec { return EncoderSpec(r.cfg.Encoder) }
 
-func specOf(e config.Encoder) vision.Spec {
+// EncoderSpec is the encoder that a configuration asks for, with 0 for what it leaves open.
+func EncoderSpec(e config.Encoder) vision.Spec {
 	pool := e.Pool
 	if pool == "auto" {
 		pool = ""
@@ -74,7 +75,7 @@ func begin(cfg config.Config) (config.Config, vision.FileInfo, error) {
 
 // initOptions say how the file of --init is read: without its classifier, unless the run has one.
 func initOptions(cfg config.Config) vision.LoadOptions {
-	spec := specOf(cfg.Encoder)
+	spec := EncoderSpec(cfg.Encoder)
 	if spec.Name == "auto" {
 		spec.Name = ""
 	}

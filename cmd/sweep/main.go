@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/train"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/selection"
 	"github.com/gojepa/gojepa/train/sweep"
@@ -38,7 +38,7 @@ const asTrain = "run-of-sweep"
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == asTrain {
-		os.Exit(train(os.Args[2:], os.Stdout, os.Stderr))
+		os.Exit(runOfSweep(os.Args[2:], os.Stdout, os.Stderr))
 	}
 	os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -209,24 +209,30 @@ func report(w io.Writer, p *sweep.Plan, states []sweep.Status) error {
 	return nil
 }
 
-// check reports what no run can have, as far as that is known before any image is read: a model that there is not, and a path
+// check reports what no run can have, as far as that is known before any image is read: encoders that there are not, and paths
 // with nothing there.
 func check(p *sweep.Plan) error {
 	var errs []error
 	seen := map[string]bool{}
+	fail := func(r sweep.Run, key string, err error) {
+		if err != nil && !seen[err.Error()] {
+			seen[err.Error()] = true
+			errs = append(errs, fmt.Errorf("run %s: %s: %w", r.Name, key, err))
+		}
+	}
 	for _, r := range p.Runs {
 		e, data := r.Config.Encoder, r.Config.Data
-		if e.Name != "auto" && e.Init == "" && !slices.Contains(vision.Names(), e.Name) && !seen[e.Name] {
-			seen[e.Name] = true
-			errs = append(errs, fmt.Errorf("run %s: encoder.model: %w", r.Name, vision.Spec{Name: e.Name}.Validate()))
-		}
-		for key, path := range map[string]string{"data.path": data.Path, "data.test_path": data.TestPath, "encoder.init": e.Init} {
-			if path == "" || strings.ContainsAny(path, "*?[{") || seen[key+path] {
-				continue
+		if e.Name != "auto" && e.Init == "" {
+			spec := train.EncoderSpec(e)
+			if _, set := e.ImageSize.Get(); !set { // the images' own will do, where the model's need not
+				spec = vision.Spec{Name: e.Name}
 			}
-			if _, err := os.Stat(path); err != nil {
-				seen[key+path] = true
-				errs = append(errs, fmt.Errorf("run %s: %s: %w", r.Name, key, err))
+			fail(r, "encoder", spec.Validate())
+		}
+		for _, f := range []struct{ key, path string }{{"data.path", data.Path}, {"data.test_path", data.TestPath}, {"encoder.init", e.Init}} {
+			if f.path != "" && !strings.ContainsAny(f.path, "*?[{") {
+				_, err := os.Stat(f.path)
+				fail(r, f.key, err)
 			}
 		}
 	}

@@ -164,11 +164,13 @@ func TestSweep(t *testing.T) {
 
 // TestFailing: a run that cannot be does not stop the other, and another program may do them.
 func TestFailing(t *testing.T) {
-	path, out := file(t, 3, "grid: {heads: [3, 2]}\n") // 3 do not divide the width
+	broken := filepath.Join(t.TempDir(), "broken.pt")
+	require.NoError(t, os.WriteFile(broken, []byte("no weights"), 0o644))
+	path, out := file(t, 3, "runs: [{name: bad, init: "+broken+"}, {name: good}]\n")
 	cmd, said := process(t, path)
 	require.Error(t, cmd.Wait())
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
-	for _, part := range []string{"heads=3: failed (code 1), see " + out + "/heads=3/output.log", "finished  heads=2", "1 of 2 runs in " + out + " did not finish"} {
+	for _, part := range []string{"bad: failed (code 1), see " + out + "/bad/output.log", broken, "finished  good", "1 of 2 runs in " + out + " did not finish"} {
 		assert.Contains(t, said.String(), part)
 	}
 	path, out = file(t, 3, "runs: [{}]\n")
@@ -210,6 +212,7 @@ func TestInPlaceOfTraining(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	good, _ := file(t, 30, "runs: [{}]\n")
 	model, _ := file(t, 30, "grid: {model: [vit_tinny_patch16_224]}\n")
+	heads, _ := file(t, 30, "grid: {heads: [3, 2]}\n")
 	data, _ := file(t, 30, "grid: {data.path: [/no/such/photos]}\n")
 	key, _ := file(t, 30, "grid: {lamda: [0.1]}\n")
 	for name, c := range map[string]struct {
@@ -218,7 +221,8 @@ func TestMistakes(t *testing.T) {
 	}{
 		"no file":     {nil, []string{"0 arguments, expected one: the sweep's file"}},
 		"missing":     {[]string{"none.yaml"}, []string{"reading the sweep: open none.yaml"}},
-		"model":       {[]string{model}, []string{"encoder.model", "did you mean vit_tiny_patch16_224"}},
+		"model":       {[]string{model}, []string{"encoder: ", "did you mean vit_tiny_patch16_224"}},
+		"heads":       {[]string{heads}, []string{"run heads=3: encoder: ", "heads"}},
 		"data":        {[]string{data}, []string{"data.path: stat /no/such/photos"}},
 		"key":         {[]string{key}, []string{"sweep.yaml:11: lamda: no such key of a configuration; did you mean lambda?"}},
 		"jobs":        {[]string{good, "--jobs", "-1"}, []string{"--jobs: -1, expected 0 or more"}},

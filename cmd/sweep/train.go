@@ -17,8 +17,8 @@ type runFlags struct {
 	Config string `yaml:"config" flag:"config" arg:"FILE" help:"the run's configuration"`
 }
 
-// train is this program as a run of a sweep: command train without what only people need.
-func train(line []string, stdout, stderr io.Writer) int {
+// runOfSweep is this program as a run of a sweep: command train without what only people need.
+func runOfSweep(line []string, stdout, stderr io.Writer) int {
 	cfg := config.Default()
 	cmd := cli.Command{Name: "train", Synopsis: "does a run of a sweep.", File: cfg.Read, FileFlag: "config", Check: func() error { return cfg.Validate() }}
 	cmd.Flags("Run", new(runFlags))
