@@ -144,52 +144,6 @@ func (d data) facts(ctx context.Context, cfg config.Config) (config.Facts, error
 	return f, nil
 }
 
-// subset is some images of a source, with their labels.
-type subset struct {
-	images.Source
-	index []int
-}
-
-// Len is the number of images.
-func (s subset) Len() int { return len(s.index) }
-
-// Image decodes an image.
-func (s subset) Image(ctx context.Context, i int) (*images.Image, error) {
-	return s.Source.Image(ctx, s.index[i])
-}
-
-// ImageInto decodes an image, into buf if the whole source can.
-func (s subset) ImageInto(ctx context.Context, i int, buf *images.Buffer) (*images.Image, error) {
-	return images.Read(ctx, s.Source, s.index[i], buf)
-}
-
-// Name is an image's name in the whole source.
-func (s subset) Name(i int) string { return s.Source.Name(s.index[i]) }
-
-// Label is an image's class.
-func (s subset) Label(i int) (int, bool) {
-	if l, ok := s.Source.(images.Labelled); ok {
-		return l.Label(s.index[i])
-	}
-	return 0, false
-}
-
-// Caption is an image's text.
-func (s subset) Caption(i int) (string, bool) {
-	if c, ok := s.Source.(images.Captioned); ok {
-		return c.Caption(s.index[i])
-	}
-	return "", false
-}
-
-// Classes are those of the whole source.
-func (s subset) Classes() []string {
-	if l, ok := s.Source.(images.Labelled); ok {
-		return l.Classes()
-	}
-	return nil
-}
-
 // pick returns the first n of some indices, in rising order.
 func pick(indices []int, n int) []int {
 	chosen := indices[:min(n, len(indices))]
@@ -207,10 +161,10 @@ func (d data) evaluation(seed uint64) (train, test images.Source, ok bool) {
 		test, ok = labelled(d.test)
 		return train, test, ok
 	}
-	all := train.(subset).index
+	all := train.(images.Subset).Index
 	rng.New(seed, rng.Probe, 0, 0).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	fifth := len(all) / 5
-	return subset{d.train, all[fifth:]}, subset{d.train, all[:fifth]}, fifth > 0
+	return images.Subset{Source: d.train, Index: all[fifth:]}, images.Subset{Source: d.train, Index: all[:fifth]}, fifth > 0
 }
 
 // labelled is the images of a source that have a label; false if the source has not two classes.
@@ -225,5 +179,5 @@ func labelled(src images.Source) (images.Source, bool) {
 			index = append(index, i)
 		}
 	}
-	return subset{src, index}, len(index) > 0
+	return images.Subset{Source: src, Index: index}, len(index) > 0
 }

@@ -40,7 +40,7 @@ type online struct {
 
 // sample is images that are evaluated again and again.
 type sample struct {
-	subset
+	images.Subset
 	kept *eval.Prepared // nil if there was no memory for them
 }
 
@@ -173,7 +173,7 @@ func (r *run) drawSamples(ctx context.Context) (err error) {
 // draw chooses some images of a source, in its order, and keeps them in memory if they are not too large.
 func (r *run) draw(ctx context.Context, src images.Source, counter uint64) (*sample, error) {
 	n := src.Len()
-	m := &sample{subset: subset{src, pick(rng.New(r.cfg.Seed, rng.Sample, counter, 0).Perm(n), r.cfg.EvalSamples)}}
+	m := &sample{Subset: images.Subset{Source: src, Index: pick(rng.New(r.cfg.Seed, rng.Sample, counter, 0).Perm(n), r.cfg.EvalSamples)}}
 	o := r.extraction()
 	if o.PreparedBytes(m.Len()) > keptBytes {
 		return m, nil

@@ -65,10 +65,13 @@ func collection(ctx context.Context, m *vision.Model, o options, log io.Writer) 
 		if bar == nil {
 			bar = progress.New(log, progress.Options{Total: src.Len(), Start: from, Unit: "image", Item: "images", Every: 10 * time.Second})
 		}
-		some := &section{UniformSource: src, from: from, n: to - from, read: func() {
+		some := counted{images.Subset{Source: src}, func() {
 			n := int(done.Add(1))
 			bar.Set(from+n, n)
 		}}
+		for i := from; i < to; i++ {
+			some.Index = append(some.Index, i)
+		}
 		done.Store(0)
 		broken, err := eval.Stream(ctx, m.Thread, m.Encoder, some, extract, func(b eval.Batch) error {
 			r := store.Rows{X: b.X}
@@ -92,28 +95,22 @@ func collection(ctx context.Context, m *vision.Model, o options, log io.Writer) 
 	return in, nil
 }
 
-// section is n images of a collection, and tells when one is read.
-type section struct {
-	*images.UniformSource
-	from, n int
-	read    func()
+// counted is images of a collection that tell when one is read.
+type counted struct {
+	images.Subset
+	read func()
 }
 
-func (s *section) Len() int                { return s.n }
-func (s *section) Name(i int) string       { return s.UniformSource.Name(s.from + i) }
-func (s *section) Label(i int) (int, bool) { return s.UniformSource.Label(s.from + i) }
-
-func (s *section) Image(ctx context.Context, i int) (*images.Image, error) {
-	m, err := s.UniformSource.Image(ctx, s.from+i)
-	s.read()
-	return m, err
+// Image decodes an image.
+func (c counted) Image(ctx context.Context, i int) (*images.Image, error) {
+	defer c.read()
+	return c.Subset.Image(ctx, i)
 }
 
-// ImageInto reads into memory that is used again.
-func (s *section) ImageInto(ctx context.Context, i int, buf *images.Buffer) (*images.Image, error) {
-	m, err := images.Read(ctx, s.UniformSource, s.from+i, buf)
-	s.read()
-	return m, err
+// ImageInto decodes an image into memory that is used again.
+func (c counted) ImageInto(ctx context.Context, i int, buf *images.Buffer) (*images.Image, error) {
+	defer c.read()
+	return c.Subset.ImageInto(ctx, i, buf)
 }
 
 // array is the images of a .npy file, which are taken as they are.

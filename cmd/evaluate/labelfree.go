@@ -113,25 +113,12 @@ func (o options) viewFeatures(ctx context.Context, m *vision.Model, s source, c 
 	slices.Sort(index)
 	s.bar = progress.New(log, progress.Options{Total: len(index), Unit: "image", Item: "images' views", Every: 10 * time.Second})
 	s.done = new(atomic.Int64)
-	f, err := eval.ExtractViews(ctx, m.Thread, m.Encoder, drawn{s, index}, t, o.Model.Extract(m))
+	f, err := eval.ExtractViews(ctx, m.Thread, m.Encoder, images.Subset{Source: s, Index: index}, t, o.Model.Extract(m))
 	s.bar.Finish()
 	if err != nil {
 		return f, fmt.Errorf("--%s: %w", s.flag, err)
 	}
 	return f, nil
-}
-
-// drawn is some images of a source, as if they had no labels.
-type drawn struct {
-	src   images.Source
-	index []int
-}
-
-func (d drawn) Len() int          { return len(d.index) }
-func (d drawn) Name(i int) string { return d.src.Name(d.index[i]) }
-
-func (d drawn) Image(ctx context.Context, i int) (*images.Image, error) {
-	return d.src.Image(ctx, d.index[i])
 }
 
 func (l labelFree) write(w io.Writer) error {

@@ -78,26 +78,14 @@ func (o *options) check() error {
 	return errors.Join(append(errs, model.CheckImages(o.Collection), o.Model.Check())...)
 }
 
-// some are n images of a collection, evenly over it.
-type some struct {
-	images.Source
-	at []int
-}
-
-func spread(src images.Source, n int) some {
+// spread is n images of a collection, evenly over it.
+func spread(src images.Source, n int) images.Subset {
 	n = min(n, src.Len())
-	s := some{Source: src}
+	s := images.Subset{Source: src}
 	for i := range n {
-		s.at = append(s.at, i*src.Len()/n)
+		s.Index = append(s.Index, i*src.Len()/n)
 	}
 	return s
-}
-
-func (s some) Len() int          { return len(s.at) }
-func (s some) Name(i int) string { return s.Source.Name(s.at[i]) }
-
-func (s some) Image(ctx context.Context, i int) (*images.Image, error) {
-	return s.Source.Image(ctx, s.at[i])
 }
 
 // run draws what the options say and reports to log.
