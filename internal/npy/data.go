@@ -2,7 +2,6 @@ package npy
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -120,66 +119,13 @@ func Write[T Number](w io.Writer, shape []int, data []T) error {
 	if _, err := w.Write(formatHeader(h.Descr, shape)); err != nil {
 		return err
 	}
-	return encodeTo(w, data)
+	return Encode(w, data)
 }
 
-// Writer writes an array row by row. Close enters the number of rows into the
-// header, so until then the file is a sound one of no rows.
-type Writer[T Number] struct {
-	w     io.WriteSeeker
-	start int64
-	row   []int
-	n     int // elements written
-	err   error
-}
-
-// NewWriter begins an array at the current position of w, with rows of the
-// given shape: the array's is (rows, row...).
-func NewWriter[T Number](w io.WriteSeeker, row ...int) (*Writer[T], error) {
-	start, err := w.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return nil, fmt.Errorf("npy: %w", err)
-	}
-	if (Header{Shape: row}).Len() <= 0 {
-		return nil, fmt.Errorf("npy: rows of shape %v have no elements", row)
-	}
-	aw := &Writer[T]{w: w, start: start, row: slices.Clone(row)}
-	_, err = w.Write(aw.header())
-	return aw, err
-}
-
-func (w *Writer[T]) header() []byte {
-	rows := w.n / Header{Shape: w.row}.Len()
-	return formatHeader(descr[T](), append([]int{rows}, w.row...))
-}
-
-// Write appends elements: whole rows or parts of them.
-func (w *Writer[T]) Write(data []T) error {
-	if w.err == nil {
-		w.err = encodeTo(w.w, data)
-		w.n += len(data)
-	}
-	return w.err
-}
-
-// Close completes the header. It does not close the underlying writer, which
-// stands at the end of the array then. An unfinished row is an error.
-func (w *Writer[T]) Close() error {
-	if w.err != nil {
-		return w.err
-	}
-	w.err = errors.New("npy: writer is closed")
-	if size := (Header{Shape: w.row}).Len(); w.n%size != 0 {
-		return fmt.Errorf("npy: the last row has %d elements of %d", w.n%size, size)
-	}
-	if _, err := w.w.Seek(w.start, io.SeekStart); err != nil {
-		return fmt.Errorf("npy: %w", err)
-	}
-	if _, err := w.w.Write(w.header()); err != nil {
-		return err
-	}
-	_, err := w.w.Seek(0, io.SeekEnd)
-	return err
+// FormatHeader is the header of an array of so many rows of the given shape. Its length does not depend on the number of
+// rows, so that one may be written first and the true one in its place.
+func FormatHeader[T Number](rows int, row ...int) []byte {
+	return formatHeader(descr[T](), append([]int{rows}, row...))
 }
 
 // formatHeader returns a header of version 1, the same as NumPy's byte for byte.
@@ -211,7 +157,8 @@ func formatHeader(descr string, shape []int) []byte {
 	return append(b, '\n')
 }
 
-func encodeTo[T Number](w io.Writer, data []T) error {
+// Encode writes elements as they follow a header.
+func Encode[T Number](w io.Writer, data []T) error {
 	size := binary.Size(*new(T))
 	buf := make([]byte, 0, min(len(data)*size, 1<<16))
 	for chunk := range slices.Chunk(data, 1<<13) {
