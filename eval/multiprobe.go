@@ -53,34 +53,12 @@ func FitMultiLabel(ctx context.Context, th *torch.Thread, train Features, y Targ
 	defer data.free()
 	f := &fit{ctx: ctx, th: th, data: data, classes: l.n, dim: l.d, limit: o.MaxEvaluations, objective: binaryCrossEntropy}
 
-	strengths := slices.Clone(o.L2)
-	slices.Sort(strengths)
-	slices.Reverse(strengths)
-	best := make([]float64, l.n*(l.d+1))
-	l.L2 = strengths[0]
-	if held > 0 {
-		w, least := slices.Clone(best), math.Inf(1)
-		for _, l2 := range strengths {
-			if w, err = f.minimize(w, l2, o.Tolerance, data.n-held); err != nil {
-				return nil, err
-			}
-			loss, err := f.heldOut(w, data.n-held)
-			if err != nil {
-				return nil, err
-			}
-			if loss >= least {
-				break
-			}
-			least, l.L2 = loss, l2
-			copy(best, w)
-		}
-	}
-	w, err := f.minimize(best, l.L2, o.Tolerance, data.n)
+	w, err := f.choose(o, held, f.likelihood)
 	if err != nil {
 		return nil, err
 	}
 	l.Weight, l.Bias = f.split(w)
-	return &MultiLabelProbe{L2: l.L2, Loss: f.loss, Converged: f.converged, linear: l, names: y.Names}, nil
+	return &MultiLabelProbe{L2: f.l2, Loss: f.loss, Converged: f.converged, linear: l, names: y.Names}, nil
 }
 
 // binaryCrossEntropy is the mean over samples of the sum over labels of log(1 + e^x) − x·y.
@@ -89,8 +67,8 @@ func binaryCrossEntropy(_ *torch.Scope, x, y torch.Tensor) torch.Tensor {
 	return softplus.Sub(x.Mul(y)).SumDim(1, false).Mean()
 }
 
-// heldOut is the objective of the samples from row from on, without regularisation.
-func (f *fit) heldOut(w []float64, from int) (float64, error) {
+// likelihood is minus the objective of the samples from row from on, without regularisation.
+func (f *fit) likelihood(w []float64, from int) (float64, error) {
 	weight, bias := f.split(w)
 	loss := 0.
 	err := f.th.Do(f.ctx, func(s *torch.Scope) {
@@ -105,7 +83,7 @@ func (f *fit) heldOut(w []float64, from int) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("eval: multi-label probe: %w", err)
 	}
-	return loss, nil
+	return -loss, nil
 }
 
 // Probabilities are those of each label for each sample, [N, labels].

@@ -184,23 +184,40 @@ func (f ViewFeatures) uniformity(ctx context.Context, th *torch.Thread) (float64
 		for i := range f.N {
 			copy(view.Row(i), f.X[(i*f.V+v)*f.D:(i*f.V+v+1)*f.D])
 		}
-		var sum float64
-		for from := 0; from < f.N; from += step {
-			err := th.Do(ctx, func(s *torch.Scope) {
-				s.NoGrad(func() {
-					all := normalised(s, view, 0, f.N).To(torch.Float64)
-					some := all.Narrow(0, int64(from), int64(min(step, f.N-from)))
-					squares := all.Square().SumDim(1, false)
-					distances := some.Matmul(all.T()).MulScalar(-2).Add(squares).Add(some.Square().SumDim(1, true))
-					sum += distances.MulScalar(-uniformity).Exp().Sum().Item()
-				})
-			})
-			if err != nil {
-				return 0, err
-			}
+		sum, err := closeness(ctx, th, view, step)
+		if err != nil {
+			return 0, err
 		}
 		// Each is at distance 0 from itself.
 		mean += math.Log((sum-float64(f.N))/float64(f.N*(f.N-1))) / float64(f.V)
 	}
 	return mean, nil
+}
+
+// closeness is the sum of exp(−2·‖x − y‖²) over all pairs of rows, each with itself too, so many rows with all at a time.
+func closeness(ctx context.Context, th *torch.Thread, f Features, step int) (sum float64, err error) {
+	var all, squares torch.Tensor
+	err = th.Do(ctx, func(s *torch.Scope) {
+		all = normalised(s, f, 0, f.N).To(torch.Float64).Keep()
+		squares = all.Square().SumDim(1, false).Keep()
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer all.Free()
+	defer squares.Free()
+	for from := 0; from < f.N; from += step {
+		err := th.Do(ctx, func(s *torch.Scope) {
+			s.NoGrad(func() {
+				all, squares := s.Use(all), s.Use(squares)
+				n := int64(min(step, f.N-from))
+				distances := all.Narrow(0, int64(from), n).Matmul(all.T()).MulScalar(-2).Add(squares).Add(squares.Narrow(0, int64(from), n).Unsqueeze(1))
+				sum += distances.MulScalar(-uniformity).Exp().Sum().Item()
+			})
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return sum, nil
 }

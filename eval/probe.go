@@ -108,35 +108,11 @@ func FitLinear(ctx context.Context, th *torch.Thread, train Features, o ProbeOpt
 		f.weights = balancedWeights(train)
 	}
 
-	strengths := slices.Clone(o.L2)
-	slices.Sort(strengths)
-	slices.Reverse(strengths)
-	best := make([]float64, l.n*(l.d+1))
-	l.L2 = strengths[0]
-	if len(strengths) > 1 && held > 0 {
-		w, most := slices.Clone(best), -1.
-		for _, l2 := range strengths {
-			// From the strongest on, each starts where the one before ended, as optima lie on a path.
-			if w, err = f.minimize(w, l2, o.Tolerance, data.n-held); err != nil {
-				return nil, err
-			}
-			right, err := f.right(w, data.n-held)
-			if err != nil {
-				return nil, err
-			}
-			if right < most {
-				break
-			}
-			if right > most {
-				most, l.L2 = right, l2
-				copy(best, w)
-			}
-		}
-	}
-	w, err := f.minimize(best, l.L2, o.Tolerance, data.n)
+	w, err := f.choose(o, held, f.right)
 	if err != nil {
 		return nil, err
 	}
+	l.L2 = f.l2
 	l.Weight, l.Bias = f.split(w)
 	l.Loss, l.Evaluations, l.Converged = f.loss, f.evaluations, f.converged
 	return l, nil
@@ -187,6 +163,37 @@ func balancedWeights(train Features) []float64 {
 	return weights
 }
 
+// choose fits the strengths of o to all samples but those held out, the last ones, and the best of them to all. quality is that of
+// variables on the samples from a row on, more being better.
+func (f *fit) choose(o ProbeOptions, held int, quality func(w []float64, from int) (float64, error)) (w []float64, err error) {
+	strengths := slices.Clone(o.L2)
+	slices.Sort(strengths)
+	slices.Reverse(strengths)
+	best := make([]float64, f.classes*(f.dim+1))
+	f.l2 = strengths[0]
+	if len(strengths) > 1 && held > 0 {
+		w, most := slices.Clone(best), math.Inf(-1)
+		for _, l2 := range strengths {
+			// From the strongest on, each starts where the one before ended, as optima lie on a path.
+			if w, err = f.minimize(w, l2, o.Tolerance, f.data.n-held); err != nil {
+				return nil, err
+			}
+			q, err := quality(w, f.data.n-held)
+			if err != nil {
+				return nil, err
+			}
+			if q < most {
+				break
+			}
+			if q > most {
+				most, f.l2 = q, l2
+				copy(best, w)
+			}
+		}
+	}
+	return f.minimize(best, f.l2, o.Tolerance, f.data.n)
+}
+
 // fit is logistic regression on one dataset. Variables are the weights [classes, D] and then the biases [classes].
 type fit struct {
 	ctx          context.Context
@@ -198,6 +205,7 @@ type fit struct {
 	objective    func(s *torch.Scope, logits, y torch.Tensor) torch.Tensor // a mean over samples, without regularisation
 
 	evaluations int
+	l2          float64 // that was chosen
 	loss        float64 // of the last minimum, without regularisation
 	converged   bool
 }

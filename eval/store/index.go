@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -186,28 +187,20 @@ var ErrDiffers = errors.New("it was begun with something else")
 
 // differs names what an unfinished set was made with that is not so now.
 func differs(was, is map[string]string) error {
+	keys := maps.Clone(is)
+	maps.Copy(keys, was)
 	var all []string
-	for _, key := range slices.Sorted(maps.Keys(is)) {
-		if _, known := was[key]; !known || was[key] != is[key] {
-			all = append(all, fmt.Sprintf("%s was %s and is %s", key, said(was, key), said(is, key)))
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(was)) {
-		if _, known := is[key]; !known {
-			all = append(all, fmt.Sprintf("%s was %s and is %s", key, said(was, key), said(is, key)))
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		a, before := was[key]
+		b, now := is[key]
+		if a != b || before != now {
+			all = append(all, fmt.Sprintf("%s was %s and is %s", key, cmp.Or(a, "not given"), cmp.Or(b, "not given")))
 		}
 	}
 	if len(all) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrDiffers, strings.Join(all, "; "))
-}
-
-func said(m map[string]string, key string) string {
-	if v, ok := m[key]; ok && v != "" {
-		return v
-	}
-	return "not given"
 }
 
 // missing reports a file of a shard that is not there as it was written.

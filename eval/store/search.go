@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -38,15 +39,8 @@ func (s *Set) Neighbours(ctx context.Context, th *torch.Thread, queries eval.Fea
 			for _, n := range list {
 				near[q] = append(near[q], Hit{s.row(p, first, n.Index), n.Similarity})
 			}
-			slices.SortStableFunc(near[q], func(a, b Hit) int { // rows of earlier shards stay first
-				switch {
-				case a.Similarity > b.Similarity:
-					return -1
-				case a.Similarity < b.Similarity:
-					return 1
-				}
-				return 0
-			})
+			// Rows of earlier shards stay first.
+			slices.SortStableFunc(near[q], func(a, b Hit) int { return cmp.Compare(b.Similarity, a.Similarity) })
 			near[q] = near[q][:min(k, len(near[q]))]
 		}
 		return true, nil
