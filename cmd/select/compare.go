@@ -2,16 +2,15 @@ package main
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gojepa/gojepa/internal/fields"
+	"github.com/gojepa/gojepa/internal/figure"
 	"github.com/gojepa/gojepa/train/selection"
 )
 
@@ -40,38 +39,28 @@ type accuracyOf struct {
 
 // agreement is a selection.Agreement in JSON.
 type agreement struct {
-	Measure    string `json:"measure"`
-	Rho        figure `json:"rho"`
-	RhoLow     figure `json:"rho_low"`
-	RhoHigh    figure `json:"rho_high"`
-	Chosen     string `json:"chosen"`
-	Regret     figure `json:"regret"`
-	RegretLow  figure `json:"regret_low"`
-	RegretHigh figure `json:"regret_high"`
+	Measure    string        `json:"measure"`
+	Rho        figure.Figure `json:"rho"`
+	RhoLow     figure.Figure `json:"rho_low"`
+	RhoHigh    figure.Figure `json:"rho_high"`
+	Chosen     string        `json:"chosen"`
+	Regret     figure.Figure `json:"regret"`
+	RegretLow  figure.Figure `json:"regret_low"`
+	RegretHigh figure.Figure `json:"regret_high"`
 }
 
 type alphaFigure struct {
-	Alpha float64 `json:"alpha"`
-	Rho   figure  `json:"rho"`
+	Alpha float64       `json:"alpha"`
+	Rho   figure.Figure `json:"rho"`
 }
 
 // atStep is a comparison after some steps.
 type atStep struct {
-	Step       int         `json:"step"`
-	Alpha      float64     `json:"alpha"`
-	Metric     string      `json:"metric"`
-	Agreements []agreement `json:"agreements"`
-	RhoLast    figure      `json:"rho_with_last"` // of the score after these steps with accuracies after the last
-}
-
-// figure is a number that JSON has as null where it is not finite.
-type figure float64
-
-func (f figure) MarshalJSON() ([]byte, error) {
-	if math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) {
-		return []byte("null"), nil
-	}
-	return json.Marshal(float64(f))
+	Step       int           `json:"step"`
+	Alpha      float64       `json:"alpha"`
+	Metric     string        `json:"metric"`
+	Agreements []agreement   `json:"agreements"`
+	RhoLast    figure.Figure `json:"rho_with_last"` // of the score after these steps with accuracies after the last
 }
 
 // metrics are accuracies that evaluations may have, the first preferred.
@@ -179,7 +168,7 @@ func compareWith(r *selection.Ranking, metric string, accuracy map[string]float6
 	}
 	for tenth := range 11 {
 		alpha := float64(tenth) / 10
-		c.Alphas = append(c.Alphas, alphaFigure{alpha, figure(selection.Spearman(scores(runs, alpha), values))})
+		c.Alphas = append(c.Alphas, alphaFigure{alpha, figure.Figure(selection.Spearman(scores(runs, alpha), values))})
 	}
 	return c, nil
 }
@@ -226,8 +215,8 @@ func agree(runs []selection.Scored, m selection.Measure, values []float64, how s
 	}
 	a := selection.Agree(names, m, values, how.Resamples, how.Seed)
 	return agreement{
-		Measure: m.Name, Rho: figure(a.Rho), RhoLow: figure(a.RhoIn.Low), RhoHigh: figure(a.RhoIn.High),
-		Chosen: a.Chosen, Regret: figure(a.Regret), RegretLow: figure(a.RegretIn.Low), RegretHigh: figure(a.RegretIn.High),
+		Measure: m.Name, Rho: figure.Figure(a.Rho), RhoLow: figure.Figure(a.RhoIn.Low), RhoHigh: figure.Figure(a.RhoIn.High),
+		Chosen: a.Chosen, Regret: figure.Figure(a.Regret), RegretLow: figure.Figure(a.RegretIn.Low), RegretHigh: figure.Figure(a.RegretIn.High),
 	}
 }
 
@@ -271,7 +260,7 @@ func (r *result) bySteps(o options, how selection.Options, runs []*selection.Run
 		}
 		r.BySteps = append(r.BySteps, atStep{
 			Step: step, Alpha: ranking.Alpha, Metric: metric, Agreements: c.Agreements,
-			RhoLast: figure(selection.Spearman(scores(ranking.Runs, ranking.Alpha), late)),
+			RhoLast: figure.Figure(selection.Spearman(scores(ranking.Runs, ranking.Alpha), late)),
 		})
 	}
 	if r.BySteps == nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/gojepa/gojepa/internal/figure"
 	"github.com/gojepa/gojepa/train/selection"
 )
 
@@ -132,7 +133,7 @@ func (c *comparison) accuracy(v float64) string {
 	return fmt.Sprintf("%.4g", v)
 }
 
-func rho(f figure) string {
+func rho(f figure.Figure) string {
 	if math.IsNaN(float64(f)) {
 		return "–"
 	}

@@ -10,7 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
+
+	"github.com/gojepa/gojepa/internal/figure"
 )
 
 // Step is the record of one optimiser step.
@@ -51,23 +52,7 @@ type Back struct {
 	Seed  uint64  `json:"seed"`  // what names the random streams from there on
 }
 
-// number is a float64 whose JSON form is null where it is NaN or infinite.
-type number float64
-
-func (n number) MarshalJSON() ([]byte, error) {
-	if math.IsNaN(float64(n)) || math.IsInf(float64(n), 0) {
-		return []byte("null"), nil
-	}
-	return json.Marshal(float64(n))
-}
-
-func (n *number) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		*n = number(math.NaN())
-		return nil
-	}
-	return json.Unmarshal(b, (*float64)(n))
-}
+type number = figure.Figure
 
 // stepLine and evalLine are the two kinds of lines; anyLine tells them apart.
 type stepLine struct {
