@@ -13,7 +13,6 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/gojepa/gojepa/cmd/internal/chart"
 	"github.com/gojepa/gojepa/sigreg/gaussianity"
@@ -21,42 +20,24 @@ import (
 
 // Colours: the embeddings, and Gaussian samples beside them.
 var (
-	blue     = color.RGBA{R: 0x1f, G: 0x5f, B: 0xa8, A: 0xff}
+	blue     = chart.Blue
 	paleBlue = color.NRGBA{R: 0x1f, G: 0x5f, B: 0xa8, A: 0x50}
-	grey     = color.RGBA{R: 0x80, G: 0x80, B: 0x80, A: 0xff}
+	grey     = chart.Grey
 	paleGrey = color.RGBA{R: 0xc8, G: 0xc8, B: 0xc8, A: 0xff}
 )
 
 // draw writes the picture as PNG: the spectrum, the statistics of the slices and the lengths of the rows above, the worst
 // directions below.
 func (r result) draw(w io.Writer) error {
-	const columns = 3
 	panels := [][]*plot.Plot{{r.spectrum(), r.slices(), r.norms()}}
-	if len(r.Directions) > 0 {
-		row := make([]*plot.Plot, columns)
-		for i, d := range r.Directions[:min(columns, len(r.Directions))] {
-			row[i] = r.direction(i, d)
+	if worst := r.Directions[:min(3, len(r.Directions))]; len(worst) > 0 {
+		var row []*plot.Plot
+		for i, d := range worst {
+			row = append(row, r.direction(i, d))
 		}
 		panels = append(panels, row)
 	}
-	image := vgimg.NewWith(vgimg.UseWH(15*vg.Inch, vg.Length(0.7+4.2*float64(len(panels)))*vg.Inch), vgimg.UseDPI(100))
-	canvas := draw.New(image)
-	canvas.SetColor(color.White)
-	canvas.Fill(canvas.Rectangle.Path())
-	below := r.head(canvas)
-	tiles := draw.Tiles{
-		Rows: len(panels), Cols: columns, PadX: vg.Points(22), PadY: vg.Points(18),
-		PadLeft: vg.Points(8), PadRight: vg.Points(14), PadBottom: vg.Points(8),
-	}
-	for i, row := range plot.Align(panels, tiles, below) {
-		for j, c := range row {
-			if panels[i][j] != nil {
-				panels[i][j].Draw(c)
-			}
-		}
-	}
-	_, err := vgimg.PngCanvas{Canvas: image}.WriteTo(w)
-	return err
+	return chart.Write(w, 0.7+4.2*float64(len(panels)), panels, r.head)
 }
 
 // head writes what the picture is of, and which colour is what, and returns the rest of the canvas.

@@ -9,17 +9,9 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/gojepa/gojepa/cmd/internal/chart"
 	"github.com/gojepa/gojepa/train/selection"
-)
-
-var (
-	blue = color.RGBA{R: 0x1f, G: 0x5f, B: 0xa8, A: 0xff}
-	grey = color.RGBA{R: 0x80, G: 0x80, B: 0x80, A: 0xff}
 )
 
 // draw writes the picture as PNG: accuracies beside scores and beside losses, and ρ by α.
@@ -30,16 +22,7 @@ func (r result) draw(w io.Writer) error {
 		r.scatter(fmt.Sprintf("loss: ρ = %s", rho(c.Agreements[1].Rho)), 0),
 		r.alphas(),
 	}
-	image := vgimg.NewWith(vgimg.UseWH(15*vg.Inch, 4.6*vg.Inch), vgimg.UseDPI(100))
-	canvas := draw.New(image)
-	canvas.SetColor(color.White)
-	canvas.Fill(canvas.Rectangle.Path())
-	tiles := draw.Tiles{Rows: 1, Cols: len(row), PadX: vg.Points(22), PadLeft: vg.Points(8), PadRight: vg.Points(14), PadTop: vg.Points(8), PadBottom: vg.Points(8)}
-	for i, part := range plot.Align([][]*plot.Plot{row}, tiles, canvas)[0] {
-		row[i].Draw(part)
-	}
-	_, err := vgimg.PngCanvas{Canvas: image}.WriteTo(w)
-	return err
+	return chart.Write(w, 4.6, [][]*plot.Plot{row}, nil)
 }
 
 // scatter shows accuracies by score, dark where λ is large.
@@ -108,12 +91,12 @@ func (r result) alphas() *plot.Plot {
 		}
 	}
 	if len(line) > 0 {
-		chart.Outline(p, line, blue)
-		chart.Dots(p, line, blue)
+		chart.Outline(p, line, chart.Blue)
+		chart.Dots(p, line, chart.Blue)
 	}
 	p.Y.Max = 1.02
 	p.Y.Min = min(p.Y.Min, 0)
 	p.X.Min, p.X.Max = 0, 1
-	chart.Outline(p, plotter.XYs{{X: r.Alpha, Y: p.Y.Min}, {X: r.Alpha, Y: 1.02}}, grey)
+	chart.Outline(p, plotter.XYs{{X: r.Alpha, Y: p.Y.Min}, {X: r.Alpha, Y: 1.02}}, chart.Grey)
 	return p
 }

@@ -3,6 +3,7 @@ package chart
 
 import (
 	"image/color"
+	"io"
 	"math"
 	"strconv"
 
@@ -11,7 +12,48 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
+
+// What is shown, and what it is compared with.
+var (
+	Blue = color.RGBA{R: 0x1f, G: 0x5f, B: 0xa8, A: 0xff}
+	Grey = color.RGBA{R: 0x80, G: 0x80, B: 0x80, A: 0xff}
+)
+
+// columns are the panels in a row of a page.
+const columns = 3
+
+// Write writes a page of so many inches' height as PNG: rows of up to three panels, below what head draws of its own, which
+// returns the rest of the canvas; it may be nil.
+func Write(w io.Writer, height float64, panels [][]*plot.Plot, head func(c draw.Canvas) draw.Canvas) error {
+	image := vgimg.NewWith(vgimg.UseWH(15*vg.Inch, vg.Length(height)*vg.Inch), vgimg.UseDPI(100))
+	canvas := draw.New(image)
+	canvas.SetColor(color.White)
+	canvas.Fill(canvas.Rectangle.Path())
+	tiles := draw.Tiles{
+		Rows: len(panels), Cols: columns, PadX: vg.Points(22), PadY: vg.Points(18),
+		PadLeft: vg.Points(8), PadRight: vg.Points(14), PadBottom: vg.Points(8),
+	}
+	if head != nil {
+		canvas = head(canvas)
+	} else {
+		tiles.PadTop = vg.Points(8)
+	}
+	rows := make([][]*plot.Plot, len(panels))
+	for i, row := range panels {
+		rows[i] = append(row, make([]*plot.Plot, columns-len(row))...)
+	}
+	for i, row := range plot.Align(rows, tiles, canvas) {
+		for j, c := range row {
+			if rows[i][j] != nil {
+				rows[i][j].Draw(c)
+			}
+		}
+	}
+	_, err := vgimg.PngCanvas{Canvas: image}.WriteTo(w)
+	return err
+}
 
 // Panel makes an empty plot.
 func Panel(title string) *plot.Plot {
