@@ -3,9 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/cmd/internal/cmdtest"
 	"github.com/gojepa/gojepa/torch/torchtest"
 	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/train/sweep"
@@ -30,26 +28,6 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	torchtest.Main(m)
-}
-
-// folder makes some images of two classes.
-func folder(t *testing.T, n int) string {
-	dir := t.TempDir()
-	for i := range n {
-		class := []string{"above", "below"}[i%2]
-		m := image.NewGray(image.Rect(0, 0, 20, 20))
-		for y := range 20 {
-			for x := range 20 {
-				m.SetGray(x, y, color.Gray{Y: uint8(10*(i%9) + x + 100*((y/10+i)%2))})
-			}
-		}
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, class), 0o755))
-		f, err := os.Create(filepath.Join(dir, class, fmt.Sprintf("%03d.png", i)))
-		require.NoError(t, err)
-		require.NoError(t, png.Encode(f, m))
-		require.NoError(t, f.Close())
-	}
-	return dir
 }
 
 // file writes a sweep of runs that take a moment.
@@ -67,7 +45,7 @@ config:
   precision: fp32
   eval_every: never
 out: %s
-%s`, folder(t, 40), steps, out, more), 0o644))
+%s`, cmdtest.Folder(t, 40), steps, out, more), 0o644))
 	return path, out
 }
 

@@ -4,9 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"io"
 	"os"
 	"os/exec"
@@ -18,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/cmd/internal/cmdtest"
 	"github.com/gojepa/gojepa/torch/torchtest"
 )
 
@@ -31,29 +29,9 @@ func TestMain(m *testing.M) {
 	torchtest.Main(m)
 }
 
-// folder makes some images of two classes, bright above or bright below.
-func folder(t *testing.T, n int) string {
-	dir := t.TempDir()
-	for i := range n {
-		class := []string{"above", "below"}[i%2]
-		m := image.NewGray(image.Rect(0, 0, 20, 20))
-		for y := range 20 {
-			for x := range 20 {
-				m.SetGray(x, y, color.Gray{Y: uint8(10*(i%9) + x + 100*((y/10+i)%2))})
-			}
-		}
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, class), 0o755))
-		f, err := os.Create(filepath.Join(dir, class, fmt.Sprintf("%03d.png", i)))
-		require.NoError(t, err)
-		require.NoError(t, png.Encode(f, m))
-		require.NoError(t, f.Close())
-	}
-	return dir
-}
-
 // flat is a folder of images in no classes.
 func flat(t *testing.T) string {
-	return filepath.Join(folder(t, 16), "above")
+	return filepath.Join(cmdtest.Folder(t, 16), "above")
 }
 
 // tiny are flags of a run that takes a moment.
@@ -72,7 +50,7 @@ func execute(line ...string) (code int, stdout, stderr string) {
 }
 
 func TestTrainsOnAFolder(t *testing.T) {
-	data, out := folder(t, 40), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 40), filepath.Join(t.TempDir(), "run")
 	require.NoError(t, os.WriteFile(filepath.Join(data, "notes.txt"), []byte("not an image"), 0o644))
 	code, stdout, stderr := execute(tiny(data, out, "--steps", "4", "--labels", "--baselines")...)
 	require.Equal(t, 0, code, stderr)
@@ -90,7 +68,7 @@ func TestTrainsOnAFolder(t *testing.T) {
 }
 
 func TestOneBrokenImageAmongMany(t *testing.T) {
-	data, out := folder(t, 120), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 120), filepath.Join(t.TempDir(), "run")
 	require.NoError(t, os.WriteFile(filepath.Join(data, "above", "torn.png"), []byte("\x89PNG\r\n\x1a\nrest is missing"), 0o644))
 	code, stdout, stderr := execute(tiny(data, out, "--steps", "16")...)
 	require.Equal(t, 0, code, stderr)
@@ -111,7 +89,7 @@ func TestMistakes(t *testing.T) {
 		"missing folder":          {[]string{"--data", filepath.Join(empty, "none")}, []string{"none", "no such file or folder"}},
 		"empty folder":            {[]string{"--data", empty}, []string{empty}},
 		"a folder without images": {[]string{"--data", noImages}, []string{noImages}},
-		"unknown model":           {tiny(folder(t, 8), filepath.Join(empty, "o"), "--model", "vit_tinny_patch16_224"), []string{"unknown model", "did you mean vit_tiny_patch16_224"}},
+		"unknown model":           {tiny(cmdtest.Folder(t, 8), filepath.Join(empty, "o"), "--model", "vit_tinny_patch16_224"), []string{"unknown model", "did you mean vit_tiny_patch16_224"}},
 		"patch does not divide":   {[]string{"--image-size", "30", "--model", "vit_tiny_patch16_224", "--patch-size", "8"}, []string{"encoder.image_size: 30", "multiple of the patch size 8"}},
 		"three mistakes at once":  {[]string{"--config", threeMistakes}, []string{"lambda", "slyces", "did you mean", "slices", "lr"}},
 		"unknown flag":            {[]string{"--lamda", "1"}, []string{"--lamda", "--lambda"}},
@@ -131,7 +109,7 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestViewsOfAPreset(t *testing.T) {
-	data, out := folder(t, 16), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 16), filepath.Join(t.TempDir(), "run")
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("views: {preset: minimal, flip: 0.25}\nloss: {lambda: 0.03}\n"), 0o644))
 	for name, c := range map[string]struct {
@@ -168,7 +146,7 @@ func TestViewsOfAPreset(t *testing.T) {
 }
 
 func TestOutOfAnotherConfiguration(t *testing.T) {
-	data, out := folder(t, 16), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 16), filepath.Join(t.TempDir(), "run")
 	code, _, stderr := execute(tiny(data, out, "--steps", "1")...)
 	require.Equal(t, 0, code, stderr)
 	code, _, stderr = execute(tiny(data, out, "--steps", "1", "--lambda", "0.3")...)
@@ -199,7 +177,7 @@ func TestHelp(t *testing.T) {
 // TestFullDisk runs out of space, by a limit on the size of files, while the second checkpoint is written: the first stays
 // whole, and the error says which file was at fault.
 func TestFullDisk(t *testing.T) {
-	data, out := folder(t, 16), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 16), filepath.Join(t.TempDir(), "run")
 	code, _, stderr := execute(tiny(data, out, "--steps", "1")...)
 	require.Equal(t, 0, code, stderr)
 	checkpoint := filepath.Join(out, "checkpoint.safetensors")
@@ -221,7 +199,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestInterrupt presses Ctrl-C in the middle of a run and starts the same command again.
 func TestInterrupt(t *testing.T) {
-	data, out := folder(t, 40), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 40), filepath.Join(t.TempDir(), "run")
 	line := tiny(data, out, "--steps", "100000")
 	cmd := exec.Command(os.Args[0], line...)
 	cmd.Env = append(os.Environ(), asCommand+"=1")

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/cmd/internal/cmdtest"
 	"github.com/gojepa/gojepa/torch/weights"
 	"github.com/gojepa/gojepa/train/runlog"
 )
@@ -192,7 +193,7 @@ func TestKilled(t *testing.T) {
 	t.Logf("GOJEPA_KILL_SEED=%d repeats the choice of moments", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 
-	data, dir := folder(t, 40), t.TempDir()
+	data, dir := cmdtest.Folder(t, 40), t.TempDir()
 	alone, killed := filepath.Join(dir, "alone"), filepath.Join(dir, "killed")
 	p := start(t, enduring(data, alone, steps)...)
 	require.Zero(t, p.wait(), p.said.String())
@@ -254,7 +255,7 @@ func TestKilled(t *testing.T) {
 // TestTerminated tells a run to stop, by several signals and at several moments: it saves itself and exits with the code for
 // requeuing, and ends with the bits of one that was left alone.
 func TestTerminated(t *testing.T) {
-	data, dir := folder(t, 40), t.TempDir()
+	data, dir := cmdtest.Folder(t, 40), t.TempDir()
 	const steps = 60
 	alone, stopped := filepath.Join(dir, "alone"), filepath.Join(dir, "stopped")
 	p := start(t, enduring(data, alone, steps)...)
@@ -304,7 +305,7 @@ func TestTerminated(t *testing.T) {
 
 // TestSecondSignal: the same signal again ends a run at once, another does not, as batch systems send several kinds.
 func TestSecondSignal(t *testing.T) {
-	data, dir := folder(t, 40), t.TempDir()
+	data, dir := cmdtest.Folder(t, 40), t.TempDir()
 	// Steps take long enough to send more signals in one.
 	long := func(out string) []string {
 		return tiny(data, out, "--steps", "1000", "--batch-size", "40", "--projector.hidden", "2048,2048", "--slices", "4096", "--proj-dim", "512")
@@ -325,7 +326,7 @@ func TestSecondSignal(t *testing.T) {
 
 // TestShortOfMemory ends a run by a limit on its memory, wherever that hits, and has it go on without.
 func TestShortOfMemory(t *testing.T) {
-	data, dir := folder(t, 40), t.TempDir()
+	data, dir := cmdtest.Folder(t, 40), t.TempDir()
 	alone, short := filepath.Join(dir, "alone"), filepath.Join(dir, "short")
 	flags := func(out string) []string {
 		return tiny(data, out, "--steps", "20", "--checkpoint-every", "2", "--log", "csv,tensorboard")
@@ -367,7 +368,7 @@ func TestShortOfMemory(t *testing.T) {
 
 // TestReadOnlyFolder: a folder that cannot be written to is named before anything is read, and left as it is.
 func TestReadOnlyFolder(t *testing.T) {
-	data, out := folder(t, 16), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 16), filepath.Join(t.TempDir(), "run")
 	code, _, stderr := execute(tiny(data, out, "--steps", "1")...)
 	require.Zero(t, code, stderr)
 	require.NoError(t, os.Chmod(out, 0o555))
@@ -389,7 +390,7 @@ func TestReadOnlyFolder(t *testing.T) {
 
 // TestVanishedFolder: the images go while the run is under way; it ends and says so, and goes on when they are back.
 func TestVanishedFolder(t *testing.T) {
-	data, out := folder(t, 40), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 40), filepath.Join(t.TempDir(), "run")
 	line := tiny(data, out, "--steps", "100000")
 	p := start(t, line...)
 	require.True(t, p.until(func() bool { return sizeOf(filepath.Join(out, "metrics.jsonl")) > 0 }))
@@ -414,7 +415,7 @@ func TestVanishedFolder(t *testing.T) {
 
 // TestReplayFlag does a step again by the command line.
 func TestReplayFlag(t *testing.T) {
-	data, out := folder(t, 16), filepath.Join(t.TempDir(), "run")
+	data, out := cmdtest.Folder(t, 16), filepath.Join(t.TempDir(), "run")
 	code, _, stderr := execute(tiny(data, out, "--steps", "5", "--checkpoint-every", "2")...)
 	require.Zero(t, code, stderr)
 	code, stdout, stderr := execute("--replay", out, "--at", "4")
