@@ -27,8 +27,8 @@ import (
 
 // The files of a run's folder.
 const (
-	configFile     = "config.yaml"
-	metricsFile    = "metrics.jsonl"
+	configFile     = runlog.ConfigFile
+	metricsFile    = runlog.MetricsFile
 	checkpointFile = "checkpoint.safetensors"
 	encoderFile    = "encoder.safetensors"
 	encoderPTFile  = "encoder.pt"

@@ -17,6 +17,7 @@ import (
 	"github.com/gojepa/gojepa/internal/rng"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/progress"
+	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
 	"github.com/gojepa/gojepa/vision/views"
@@ -83,7 +84,7 @@ func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eva
 func (o options) recipe(size int, k views.Kind) (name string, c views.Config, err error) {
 	name = o.Views
 	if name == "" {
-		name = filepath.Join(filepath.Dir(o.Model.Weights), "config.yaml")
+		name = filepath.Join(filepath.Dir(o.Model.Weights), runlog.ConfigFile)
 		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 			name = "paper"
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/internal/cli"
 	"github.com/gojepa/gojepa/internal/fields"
+	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/train/selection"
 	"github.com/gojepa/gojepa/train/sweep"
 )
@@ -162,7 +163,7 @@ func open(args []string) (runs []*selection.Run, skipped []selection.Skipped, er
 		seen[abs] = true
 		run, err := selection.Open(dir)
 		switch {
-		case err != nil && planned && (!exists(filepath.Join(dir, "config.yaml")) || !exists(filepath.Join(dir, "metrics.jsonl"))):
+		case err != nil && planned && (!exists(filepath.Join(dir, runlog.ConfigFile)) || !exists(filepath.Join(dir, runlog.MetricsFile))):
 			skipped = append(skipped, selection.Skipped{Name: filepath.Base(dir), Why: "not begun"})
 		case err != nil:
 			errs = append(errs, err)

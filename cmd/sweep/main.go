@@ -30,9 +30,6 @@ type options struct {
 	Slurm   bool     `yaml:"slurm" flag:"slurm" help:"write the plan, print a batch script with a task for each run, and start nothing; --jobs is then how many tasks run at once, and --threads the CPUs of each" group:"In place of training"`
 }
 
-// interrupted is sysexits.h's EX_TEMPFAIL: the same command will do later.
-const interrupted = 75
-
 // asTrain is the first argument of this program where it is a run of a sweep.
 const asTrain = "run-of-sweep"
 
@@ -144,7 +141,7 @@ func run(ctx context.Context, o options, args []string, stdout, stderr io.Writer
 	})
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintf(stderr, "interrupted; the runs are saved in %s. The same command goes on with them.\n", p.Out)
-		return cli.Exit(interrupted, err)
+		return cli.Exit(cli.TryAgain, err)
 	}
 	if err != nil {
 		return err

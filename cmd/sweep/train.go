@@ -25,7 +25,7 @@ func runOfSweep(line []string, stdout, stderr io.Writer) int {
 	cmd.Flags("", &cfg)
 	return cmd.Main(line, stdout, stderr, func(ctx context.Context, _ []string) error {
 		go endWith(os.Stdin)
-		res, err := pretrain.Run(ctx, cfg, interrupted, stderr)
+		res, err := pretrain.Run(ctx, cfg, cli.TryAgain, stderr)
 		if err != nil {
 			return err
 		}

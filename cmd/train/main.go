@@ -29,15 +29,12 @@ type extra struct {
 	Code      int    `yaml:"interrupted_code" flag:"interrupted-code" arg:"CODE" help:"exit code of a run that was told to stop (SIGTERM, Ctrl-C, SIGUSR2, SIGHUP) and is saved, by which batch systems know to start it again: Grid Engine's is 99"`
 }
 
-// interrupted is sysexits.h's EX_TEMPFAIL: the same command will do later.
-const interrupted = 75
-
 func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // command runs a command line and returns the exit code.
 func command(line []string, stdout, stderr io.Writer) int {
 	cfg := config.Default()
-	x := extra{Code: interrupted}
+	x := extra{Code: cli.TryAgain}
 	// What the demo sets, a file and other flags may change, so that it has to be there before them.
 	if wantsDemo(line) {
 		cfg = demo()

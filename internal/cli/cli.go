@@ -25,6 +25,7 @@ const (
 	OK          = 0
 	Failed      = 1   // the work failed
 	Misused     = 2   // flags or configuration were wrong; no work was begun
+	TryAgain    = 75  // sysexits.h's EX_TEMPFAIL: the same command will do later
 	Interrupted = 130 // Ctrl-C or SIGTERM
 )
 

@@ -11,8 +11,12 @@ import (
 	"time"
 )
 
-// OutputFile is the file in a run's folder that what the run says may be kept in, by who starts it: it is there before the run.
-const OutputFile = "output.log"
+// Files in a run's folder that other programs read or write.
+const (
+	ConfigFile  = "config.yaml"   // the configuration, resolved
+	MetricsFile = "metrics.jsonl" // the record
+	OutputFile  = "output.log"    // what the run says may be kept in it, by who starts it: it is there before the run
+)
 
 // Log is what a metrics.jsonl file holds, in the order of its lines.
 type Log struct {

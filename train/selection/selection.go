@@ -40,7 +40,7 @@ type Step struct{ Loss, Prediction, SIGReg float64 }
 
 // Open reads a run's folder. The run may still be going on.
 func Open(dir string) (*Run, error) {
-	path := filepath.Join(dir, "config.yaml")
+	path := filepath.Join(dir, runlog.ConfigFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(dir); err != nil {
 			return nil, fmt.Errorf("%s: no such folder", dir)
@@ -57,7 +57,7 @@ func Open(dir string) (*Run, error) {
 	}
 	r := &Run{Name: filepath.Base(abs), Dir: dir, Config: cfg}
 	var gap error
-	err = runlog.Each(filepath.Join(dir, "metrics.jsonl"), func(s runlog.Step) {
+	err = runlog.Each(filepath.Join(dir, runlog.MetricsFile), func(s runlog.Step) {
 		switch n := s.Step - 1; {
 		case n < 0 || n > len(r.Steps):
 			gap = errors.Join(gap, fmt.Errorf("%s: metrics.jsonl: step %d follows step %d", dir, s.Step, len(r.Steps)))

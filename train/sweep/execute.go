@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gojepa/gojepa/internal/cli"
 	"github.com/gojepa/gojepa/train/runlog"
 )
 
@@ -28,9 +29,6 @@ type Options struct {
 	Retry   bool     // runs that failed or diverged are done again, too
 	Output  io.Writer
 }
-
-// interruptedCode is train's exit code where it was told to stop and has saved the run.
-const interruptedCode = 75
 
 // Execute does the runs of a plan that are not done yet, Jobs of them at a time, each as a process whose output goes to a file in
 // its folder. One that fails does not stop the others. When ctx ends, runs are told to stop, and save; Execute waits for
@@ -114,7 +112,9 @@ func (e *execution) until(ctx context.Context, step int) error {
 // one does a run, until it has done some steps if until is not 0.
 func (e *execution) one(ctx context.Context, i, job, until int) error {
 	run := e.plan.Runs[i]
-	if err := e.record.update(func(all []Status) { all[i] = Status{Name: run.Name, State: Running, Seconds: all[i].Seconds} }); err != nil {
+	if err := e.record.update(func(f *recordFile) {
+		f.Runs[i] = Status{Name: run.Name, State: Running, Seconds: f.Runs[i].Seconds}
+	}); err != nil {
 		return err
 	}
 	e.watch.begin(i)
@@ -129,8 +129,8 @@ func (e *execution) one(ctx context.Context, i, job, until int) error {
 		e.mu.Unlock()
 	}
 	e.watch.end(i, end)
-	return e.record.update(func(all []Status) {
-		s := &all[i]
+	return e.record.update(func(f *recordFile) {
+		s := &f.Runs[i]
 		s.State, s.Code, s.Message = end.State, end.Code, end.Message
 		s.Seconds += time.Since(began).Seconds()
 	})
@@ -151,7 +151,7 @@ func (e *execution) process(ctx context.Context, run Run, job, until int) (Statu
 		return Status{}, err
 	}
 	if err := e.untilFree(ctx, run); err != nil {
-		return Status{State: Interrupted, Code: interruptedCode}, nil
+		return Status{State: Interrupted, Code: cli.TryAgain}, nil
 	}
 	line := e.o.line(e.plan, run, job)
 	fmt.Fprintf(said, "# %s: %s\n", time.Now().Format(time.DateTime), strings.Join(line, " "))
@@ -240,7 +240,7 @@ func wait(ctx context.Context, cmd *exec.Cmd, enough func() bool) (paused bool) 
 
 // lastStep is how many steps a run has done, by its record.
 func lastStep(r Run) int {
-	s, _ := runlog.Last(filepath.Join(r.Config.Out, metricsFile))
+	s, _ := runlog.Last(filepath.Join(r.Config.Out, runlog.MetricsFile))
 	return s.Step
 }
 
@@ -276,7 +276,7 @@ func outcome(p *os.ProcessState) Status {
 	switch {
 	case code == 0:
 		return Status{State: Finished}
-	case code == interruptedCode:
+	case code == cli.TryAgain:
 		return Status{State: Interrupted, Code: code}
 	case code > 128:
 		return Status{State: Killed, Code: code, Message: syscall.Signal(code - 128).String()}

@@ -54,7 +54,7 @@ func fakeTrain() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	log := filepath.Join(cfg.Out, metricsFile)
+	log := filepath.Join(cfg.Out, runlog.MetricsFile)
 	before := lastStep(Run{Config: cfg})
 	w, err := runlog.Open(log, before)
 	if err != nil || cfg.Save(filepath.Join(cfg.Out, "config.yaml")) != nil {
@@ -179,7 +179,7 @@ func TestInterrupted(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []State{Finished, Finished, Finished}, states(all))
 	for _, r := range p.Runs {
-		log, err := runlog.Read(filepath.Join(r.Config.Out, metricsFile))
+		log, err := runlog.Read(filepath.Join(r.Config.Out, runlog.MetricsFile))
 		require.NoError(t, err)
 		assert.Len(t, log.Steps, 40)
 	}

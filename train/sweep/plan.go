@@ -24,8 +24,6 @@ const (
 	planDir   = "plan"       // NAME.yaml, the whole configuration of each run
 	stateFile = "sweep.json" // how far they are
 	lockFile  = ".lock"
-
-	metricsFile = "metrics.jsonl" // in the folder of a run
 )
 
 // reserved are names that no run may have.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+
+	"github.com/gojepa/gojepa/internal/cli"
 )
 
 // Slurm writes a batch script that does the plan, one task of a job array for each run, jobs of them at a time, or all at once for
@@ -38,11 +40,11 @@ configs=(
 %s)
 srun %s --config "${configs[$SLURM_ARRAY_TASK_ID]}" --threads "${SLURM_CPUS_PER_TASK:-1}" --workers "${SLURM_CPUS_PER_TASK:-1}"
 code=$?
-if [ $code -eq 75 ]; then # told to stop, and saved
+if [ $code -eq %d ]; then # told to stop, and saved
 	scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 fi
 exit $code
-`, clean(filepath.Base(p.Out)), len(p.Runs)-1, limit, cpus, filepath.Join(p.Out, "slurm-%a.log"), configs.String(), strings.Join(words, " "))
+`, clean(filepath.Base(p.Out)), len(p.Runs)-1, limit, cpus, filepath.Join(p.Out, "slurm-%a.log"), configs.String(), strings.Join(words, " "), cli.TryAgain)
 	return err
 }
 

@@ -106,24 +106,11 @@ func readRecord(path string) (file recordFile, err error) {
 	return file, nil
 }
 
-// update changes states and writes the record.
-func (r *record) update(change func(all []Status)) error {
+// update changes the record and writes it.
+func (r *record) update(change func(f *recordFile)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	change(r.file.Runs)
-	return r.write()
-}
-
-// decided is update for a decision of early stopping.
-func (r *record) decided(change func(all []Status)) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change(r.file.Runs)
-	r.file.Decisions++
-	return r.write()
-}
-
-func (r *record) write() error {
+	change(&r.file)
 	if err := atomicfile.Write(r.path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")

@@ -101,7 +101,7 @@ func (e *execution) decide(i int) error {
 		runs = append(runs, run)
 	}
 	if len(runs) < 2 {
-		return e.record.decided(func([]Status) {})
+		return e.record.update(func(f *recordFile) { f.Decisions++ })
 	}
 	o := selection.DefaultOptions()
 	o.Alpha, o.At, o.Resamples = rule.Alpha, rule.At[i], 1
@@ -117,10 +117,11 @@ func (e *execution) decide(i int) error {
 		}
 	}
 	fmt.Fprintf(e.watch.bar, "after step %d the best %d of %d runs go on\n", rule.At[i], keep, len(ranking.Runs))
-	return e.record.decided(func(all []Status) {
-		for j := range all {
-			if why, stopped := scores[all[j].Name]; stopped && all[j].State != Finished {
-				all[j].State, all[j].Message = Stopped, why
+	return e.record.update(func(f *recordFile) {
+		f.Decisions++
+		for j := range f.Runs {
+			if s := &f.Runs[j]; s.State != Finished && scores[s.Name] != "" {
+				s.State, s.Message = Stopped, scores[s.Name]
 			}
 		}
 	})

@@ -117,7 +117,7 @@ func (v *watch) show() {
 // shareOf is how far a run is, by the last record of its steps.
 func (v *watch) shareOf(i int) float64 {
 	c := v.plan.Runs[i].Config
-	last, ok := runlog.Last(filepath.Join(c.Out, metricsFile))
+	last, ok := runlog.Last(filepath.Join(c.Out, runlog.MetricsFile))
 	if !ok {
 		return 0
 	}
