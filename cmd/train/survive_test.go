@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -258,6 +259,10 @@ func TestTerminated(t *testing.T) {
 	data, dir := cmdtest.Folder(t, 40), t.TempDir()
 	const steps = 60
 	alone, stopped := filepath.Join(dir, "alone"), filepath.Join(dir, "stopped")
+	// Under nohup hang-ups are ignored, by what these tests start too, unless it is caught here.
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
 	p := start(t, enduring(data, alone, steps)...)
 	require.Zero(t, p.wait(), p.said.String())
 
