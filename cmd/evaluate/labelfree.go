@@ -59,10 +59,17 @@ func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eva
 	if err != nil {
 		return labelFree{}, err
 	}
-	recipe, config, err := o.recipe(m.Size, views.Kind{Channels: len(m.Mean), Deep: s.deep})
-	if err != nil {
-		return labelFree{}, err
+	recipe := o.Views
+	if recipe == "" {
+		recipe = o.recipeBesideWeights()
 	}
+	config, err := recipeOf(recipe)
+	if err != nil {
+		return labelFree{}, fmt.Errorf("--views: %w", err)
+	}
+	kind := views.Kind{Channels: len(m.Mean), Deep: s.deep}
+	config.Global.Count, config.Global.Size, config.Local.Count = o.ViewCount, m.Size, 0
+	config = config.For(kind)
 	v, err := o.viewFeatures(ctx, m, s, config, log)
 	if err != nil {
 		return labelFree{}, err
@@ -80,27 +87,22 @@ func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eva
 	}, nil
 }
 
-// recipe is the global views of a preset, or of the run that the weights are from.
-func (o options) recipe(size int, k views.Kind) (name string, c views.Config, err error) {
-	name = o.Views
-	if name == "" {
-		name = filepath.Join(filepath.Dir(o.Model.Weights), runlog.ConfigFile)
-		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			name = "paper"
-		}
+// recipeBesideWeights is the configuration of the run that the weights are from, or the paper's preset.
+func (o options) recipeBesideWeights() string {
+	name := filepath.Join(filepath.Dir(o.Model.Weights), runlog.ConfigFile)
+	if _, err := os.Stat(name); o.Model.Weights == "" || errors.Is(err, fs.ErrNotExist) {
+		return "paper"
 	}
+	return name
+}
+
+// recipeOf is how a preset, or a run by its configuration, makes views.
+func recipeOf(name string) (views.Config, error) {
 	if slices.Contains(views.Presets(), name) {
-		c, err = views.Preset(name)
-	} else {
-		var run config.Config
-		run, err = config.Load(name)
-		c = run.ViewsConfig()
+		return views.Preset(name)
 	}
-	if err != nil {
-		return "", c, fmt.Errorf("--views: %w", err)
-	}
-	c.Global.Count, c.Global.Size, c.Local.Count = o.ViewCount, size, 0
-	return name, c.For(k), nil
+	run, err := config.Load(name)
+	return run.ViewsConfig(), err
 }
 
 // viewFeatures embeds views of images that the seed draws.

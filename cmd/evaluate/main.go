@@ -43,14 +43,19 @@ type options struct {
 	Seed         uint64    `yaml:"seed" flag:"seed" help:"names what is random: the images that --l2 is chosen on, the order of adamw, draws of --shots, views"`
 	JSON         bool      `yaml:"json" flag:"json" help:"print JSON, with the accuracy of each class, top-5 accuracy, macro F1, AUROC and average precision, and the confusion matrix of up to 200 classes, rather than a table"`
 
-	Model model.Flags `yaml:",inline"`
+	Model     model.Flags `yaml:",inline"`
+	Untrained bool        `yaml:"untrained" flag:"untrained" help:"the encoder that --model names, or that the file of --weights is of, with initial weights drawn from --seed, to compare with" group:"Encoder"`
+
+	FineTune bool   `yaml:"fine_tune" flag:"fine-tune" help:"also train the encoder, with a linear head on it, end to end on the training images' classes; with --untrained that is supervised training from scratch; with --shots also on so many of each class" group:"Fine-tuning"`
+	Save     string `yaml:"save" flag:"save" arg:"FILE" help:"where the fine-tuned classifier goes, .safetensors or .pt, with timm's keys" group:"Fine-tuning"`
+	Tune     tune   `yaml:"tune" group:"Fine-tuning"`
 }
 
 func defaults() options {
 	knn := eval.DefaultKNN()
 	return options{
 		Collection: config.OpenCollection(), Probe: "lbfgs", ClassWeights: "none", Retrieval: "none", RecallAt: []int{1, 5, 10}, L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature,
-		Draws: 10, ShotsC: 1, ViewCount: 10, ViewImages: 1000, Model: model.Default(),
+		Draws: 10, ShotsC: 1, ViewCount: 10, ViewImages: 1000, Model: model.Default(), Tune: defaultTune(),
 	}
 }
 
@@ -72,6 +77,8 @@ read, or has no label, is named or counted, and left out.`,
 			{For: "what a run has trained", Line: "evaluate --weights runs/photos/encoder.safetensors --train photos/train --test photos/test"},
 			{For: "the demo's encoder beside raw pixels, on MNIST", Line: "evaluate --weights runs/demo/encoder.safetensors --pixels"},
 			{For: "with 1, 5, 10 and all images of each class", Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --shots 1,5,10,all --draws 10"},
+			{For: "fine-tuned end to end, and supervised training from scratch to compare with", Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --fine-tune --save tuned.pt"},
+			{Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --fine-tune --untrained"},
 			{For: "images without labels", Line: "evaluate --weights runs/photos/encoder.safetensors --label-free --test photos"},
 			{For: "timm's weights, for a program to read", Line: "evaluate --weights model.pt --model resnet50 --train a --test b --json"},
 		},
@@ -125,17 +132,21 @@ func (o *options) check() error {
 	if _, err := o.fewShot(); err != nil {
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, o.checkTargets(), model.CheckImages(o.Collection), o.Model.Check())...)
+	encoder := o.Model.Check
+	if o.Untrained {
+		encoder = o.Model.CheckUntrained
+	}
+	return errors.Join(append(errs, o.checkTargets(), o.checkTune(), model.CheckImages(o.Collection), encoder())...)
 }
 
 // run evaluates what the options say, prints the result to out and all else to log.
 func run(ctx context.Context, o options, out, log io.Writer) error {
-	m, err := o.Model.Load()
+	m, err := o.load()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	r := result{Weights: o.Model.Weights, Model: m.Encoder.Spec().Name, ImageSize: m.Size}
+	r := result{Weights: o.Model.Weights, Untrained: o.Untrained, Model: m.Encoder.Spec().Name, ImageSize: m.Size}
 	measure := o.withLabels
 	if o.alone() {
 		measure = o.withoutLabels
@@ -147,6 +158,19 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 		return r.writeJSON(out)
 	}
 	return r.writeTable(out)
+}
+
+// load makes the encoder.
+func (o options) load() (*vision.Model, error) {
+	if o.Untrained {
+		return o.Model.Untrained(o.Seed)
+	}
+	m, err := o.Model.Load()
+	if err == nil && o.FineTune && m.Encoder.Layers() == nil {
+		m.Close()
+		return nil, errors.New("--fine-tune: a TorchScript module has no place for a head: expected an encoder with weights under timm's keys")
+	}
+	return m, err
 }
 
 // withoutLabels adds to r what the test images say by themselves.
@@ -215,6 +239,11 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 				return err
 			}
 			r.LabelFree = &l
+		}
+		if i == 0 && o.FineTune {
+			if r.FineTuned, err = o.fineTune(ctx, m, of{train, a}, of{test, b}, log); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
