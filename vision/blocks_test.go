@@ -68,6 +68,7 @@ var blockModels = []struct {
 	{"mobilenet", tinyMobileNet, Spec{NumClasses: 3}},
 	{"efficientnet", tinyEfficientNet, Spec{NumClasses: 3}},
 	{"regnet", tinyRegNet, Spec{NumClasses: 3}},
+	{"cifar-resnet", cifarResNet{blocks: 2}, Spec{NumClasses: 3, Width: 4}},
 	{"wren", wren{layers: [3]int{1, 2, 1}, width: 8}, Spec{NumClasses: 3}},
 }
 
