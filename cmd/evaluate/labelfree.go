@@ -116,7 +116,11 @@ func (o options) viewFeatures(ctx context.Context, m *vision.Model, s source, c 
 	slices.Sort(index)
 	s.bar = progress.New(log, progress.Options{Total: len(index), Unit: "image", Item: "images' views", Every: 10 * time.Second})
 	s.done = new(atomic.Int64)
-	f, err := eval.ExtractViews(ctx, m.Thread, m.Encoder, images.Subset{Source: s, Index: index}, t, o.Model.Extract(m))
+	features, _, err := o.features(m)
+	if err != nil {
+		return eval.ViewFeatures{}, err
+	}
+	f, err := eval.ExtractViews(ctx, m.Thread, features, images.Subset{Source: s, Index: index}, t, o.Model.Extract(m))
 	s.bar.Finish()
 	if err != nil {
 		return f, fmt.Errorf("--%s: %w", s.flag, err)

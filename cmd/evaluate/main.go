@@ -23,6 +23,7 @@ type options struct {
 
 	Collection config.Collection `yaml:",inline"`
 
+	ClassTokens  int       `yaml:"class_tokens" flag:"class-tokens" arg:"N" help:"features are the class tokens of a ViT's last N blocks, normalised and one after the other, rather than its embedding; the LeJEPA paper's probe takes 2"`
 	Probe        string    `yaml:"probe" flag:"probe" enum:"lbfgs,adamw" arg:"lbfgs|adamw" help:"linear classifier: lbfgs is the optimum of logistic regression on standardised features; adamw the LeJEPA paper's, on features after LayerNorm"`
 	L2           []float64 `yaml:"l2" flag:"l2" arg:"LIST" help:"strengths of regularisation of lbfgs; of several, one is chosen on a fifth of the training images"`
 	ClassWeights string    `yaml:"class_weights" flag:"class-weights" enum:"none,balanced" arg:"none|balanced" help:"balanced: classes count the same in lbfgs, however many images each has"`
@@ -115,6 +116,9 @@ func (o *options) check() error {
 	if o.Views != "" && !o.LabelFree {
 		errs = append(errs, errors.New("--views: is for --label-free"))
 	}
+	if o.ClassTokens < 0 {
+		errs = append(errs, fmt.Errorf("--class-tokens: %d, expected 0 or more", o.ClassTokens))
+	}
 	if o.K < 1 {
 		errs = append(errs, fmt.Errorf("--k: %d, expected 1 or more", o.K))
 	}
@@ -179,7 +183,11 @@ func (o options) withoutLabels(ctx context.Context, m *vision.Model, r *result, 
 	if err != nil {
 		return err
 	}
-	x, err := o.encoder(m).of(ctx, s, log, true)
+	features, err := o.encoder(m)
+	if err != nil {
+		return err
+	}
+	x, err := features.of(ctx, s, log, true)
 	if err != nil {
 		return err
 	}
@@ -190,17 +198,34 @@ func (o options) withoutLabels(ctx context.Context, m *vision.Model, r *result, 
 	return err
 }
 
+// features are what is taken of m, and what they are called.
+func (o options) features(m *vision.Model) (eval.Encoder, string, error) {
+	if o.ClassTokens == 0 {
+		return m.Encoder, "encoder", nil
+	}
+	c, err := m.Encoder.ClassTokens(o.ClassTokens)
+	if err != nil {
+		return nil, "", fmt.Errorf("--class-tokens: %w", err)
+	}
+	return c, "class tokens", nil
+}
+
 // encoder is the features that m makes.
-func (o options) encoder(m *vision.Model) kind {
-	return kind{"encoder", func(ctx context.Context, s source) (eval.Extracted, error) {
+func (o options) encoder(m *vision.Model) (kind, error) {
+	features, name, err := o.features(m)
+	return kind{name, func(ctx context.Context, s source) (eval.Extracted, error) {
 		extract := o.Model.Extract(m)
 		extract.Deep = s.deep
-		return eval.Extract(ctx, m.Thread, m.Encoder, s, extract)
-	}}
+		return eval.Extract(ctx, m.Thread, features, s, extract)
+	}}, err
 }
 
 // withLabels adds to r how well classes can be told by features.
 func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log io.Writer) error {
+	features, err := o.encoder(m)
+	if err != nil {
+		return err
+	}
 	train, test, err := o.open(ctx, len(m.Mean))
 	if err != nil {
 		return err
@@ -210,7 +235,7 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 	}
 	described := train.describe()
 	r.Train, r.Test = &described, test.describe()
-	kinds := []kind{o.encoder(m)}
+	kinds := []kind{features}
 	if o.Pixels {
 		kinds = append(kinds, kind{"pixels", func(ctx context.Context, s source) (eval.Extracted, error) {
 			return eval.Pixels(ctx, s, m.Size, views.Kind{Channels: len(m.Mean), Deep: s.deep})

@@ -43,7 +43,7 @@ type set struct {
 
 // score is how good one kind of features is.
 type score struct {
-	Features string              `json:"features"` // "encoder" or "pixels"
+	Features string              `json:"features"` // "encoder", "class tokens" or "pixels"
 	Dim      int                 `json:"dim"`
 	KNN      eval.Classification `json:"knn"`
 	Linear   eval.Classification `json:"linear"`

@@ -218,6 +218,9 @@ def record(model):
             out[f"{case}/tokens"] = digest([tokens])
             levels = model.forward_intermediates(x, intermediates_only=True)
             out[f"{case}/levels"] = digest(levels)
+            if getattr(model, "cls_token", None) is not None:
+                last = model.forward_intermediates(x, indices=2, norm=True, return_prefix_tokens=True, intermediates_only=True)
+                out[f"{case}/class"] = torch.cat([prefix[:, 0] for _, prefix in last], dim=1)
         x.requires_grad_()
         model.zero_grad()
         y = model.train()(x)
