@@ -302,7 +302,7 @@ func TestLabelFree(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
 	l := r.LabelFree
 	require.NotNil(t, l)
-	assert.Equal(t, viewing{Recipe: "paper", Images: 10, Count: 3}, l.Views)
+	assert.Equal(t, &viewing{Recipe: "paper", Images: 10, Count: 3}, l.Views)
 	assert.Equal(t, 10, l.Images)
 	assert.Equal(t, 10, l.SetSize)
 	assert.InDelta(t, 1.0525, l.Expected, 1e-4)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/internal/rng"
+	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/progress"
 	"github.com/gojepa/gojepa/train/runlog"
@@ -37,7 +38,7 @@ type labelFree struct {
 	LiDAR         eval.Score `json:"lidar"`
 	Alignment     eval.Score `json:"alignment"`
 	Uniformity    eval.Score `json:"uniformity"`
-	Views         viewing    `json:"views"`
+	Views         *viewing   `json:"views,omitempty"` // nil of embeddings, of which there are no views
 }
 
 // viewing says what LiDAR, alignment and uniformity are of.
@@ -47,17 +48,29 @@ type viewing struct {
 	Count  int    `json:"count"` // views of each
 }
 
-// labelFree measures the features of whole images, and those of views of some of the images of s.
-func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eval.Features, log io.Writer) (labelFree, error) {
-	rank, err := eval.MeasureRank(ctx, m.Thread, f)
+// wholeFeatures measures the features of whole images; what is of views does not exist.
+func (o options) wholeFeatures(ctx context.Context, th *torch.Thread, f eval.Features) (labelFree, error) {
+	rank, err := eval.MeasureRank(ctx, th, f)
 	if err != nil {
 		return labelFree{}, err
 	}
 	g := eval.DefaultGaussian()
 	g.Slices.Seed = o.Seed
-	gaussian, err := eval.MeasureGaussian(ctx, m.Thread, f, g)
+	gaussian, err := eval.MeasureGaussian(ctx, th, f, g)
+	none := eval.Score(math.NaN())
+	return labelFree{
+		Images: f.N, RankMe: eval.Score(rank.RankMe), Participation: eval.Score(rank.Participation),
+		Alpha: eval.Score(rank.Decay.Alpha), AlphaFrom: rank.Decay.From, AlphaTo: rank.Decay.To,
+		SIGReg: eval.Score(gaussian.SIGReg), Expected: gaussian.Expected, SetSize: gaussian.SetSize,
+		LiDAR: none, Alignment: none, Uniformity: none,
+	}, err
+}
+
+// labelFree measures the features of whole images, and those of views of some of the images of s.
+func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eval.Features, log io.Writer) (labelFree, error) {
+	l, err := o.wholeFeatures(ctx, m.Thread, f)
 	if err != nil {
-		return labelFree{}, err
+		return l, err
 	}
 	recipe := o.Views
 	if recipe == "" {
@@ -76,15 +89,11 @@ func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eva
 	}
 	a, err := eval.MeasureAgreement(ctx, m.Thread, v)
 	if err != nil {
-		return labelFree{}, err
+		return l, err
 	}
-	return labelFree{
-		Images: f.N, RankMe: eval.Score(rank.RankMe), Participation: eval.Score(rank.Participation),
-		Alpha: eval.Score(rank.Decay.Alpha), AlphaFrom: rank.Decay.From, AlphaTo: rank.Decay.To,
-		SIGReg: eval.Score(gaussian.SIGReg), Expected: gaussian.Expected, SetSize: gaussian.SetSize,
-		LiDAR: eval.Score(a.LiDAR), Alignment: eval.Score(a.Alignment), Uniformity: eval.Score(a.Uniformity),
-		Views: viewing{Recipe: recipe, Images: v.N, Count: v.V},
-	}, nil
+	l.LiDAR, l.Alignment, l.Uniformity = eval.Score(a.LiDAR), eval.Score(a.Alignment), eval.Score(a.Uniformity)
+	l.Views = &viewing{Recipe: recipe, Images: v.N, Count: v.V}
+	return l, nil
 }
 
 // recipeBesideWeights is the configuration of the run that the weights are from, or the paper's preset.
@@ -140,11 +149,14 @@ func (l labelFree) write(w io.Writer) error {
   participation ratio  %s
   α-ReQ                %s (eigenvalues %d to %d)
   SIGReg               %s (a Gaussian's: %.4g; in sets of %d)
-and of %d views of %d images (%s)
+`, l.Images, number(l.RankMe), number(l.Participation), number(l.Alpha), l.AlphaFrom, l.AlphaTo, number(l.SIGReg), l.Expected, l.SetSize)
+	if err != nil || l.Views == nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, `and of %d views of %d images (%s)
   LiDAR                %s
   alignment            %s
   uniformity           %s
-`, l.Images, number(l.RankMe), number(l.Participation), number(l.Alpha), l.AlphaFrom, l.AlphaTo, number(l.SIGReg), l.Expected, l.SetSize,
-		l.Views.Count, l.Views.Images, l.Views.Recipe, number(l.LiDAR), number(l.Alignment), number(l.Uniformity))
+`, l.Views.Count, l.Views.Images, l.Views.Recipe, number(l.LiDAR), number(l.Alignment), number(l.Uniformity))
 	return err
 }

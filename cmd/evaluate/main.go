@@ -11,6 +11,7 @@ import (
 	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/views"
@@ -22,6 +23,8 @@ type options struct {
 	Test  string `yaml:"test" flag:"test" arg:"PATH" help:"images to be tested on, likewise"`
 
 	Collection config.Collection `yaml:",inline"`
+
+	Embeddings bool `yaml:"embeddings" flag:"embeddings" help:"--train and --test are sets of embeddings that embed has written with --labels, in place of images: there is no encoder to load"`
 
 	ClassTokens  int       `yaml:"class_tokens" flag:"class-tokens" arg:"N" help:"features are the class tokens of a ViT's last N blocks, normalised and one after the other, rather than its embedding; the LeJEPA paper's probe takes 2"`
 	Probe        string    `yaml:"probe" flag:"probe" enum:"lbfgs,adamw" arg:"lbfgs|adamw" help:"linear classifier: lbfgs is the optimum of logistic regression on standardised features; adamw the LeJEPA paper's, on features after LayerNorm"`
@@ -80,6 +83,7 @@ read, or has no label, is named or counted, and left out.`,
 			{For: "with 1, 5, 10 and all images of each class", Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --shots 1,5,10,all --draws 10"},
 			{For: "fine-tuned end to end, and supervised training from scratch to compare with", Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --fine-tune --save tuned.pt"},
 			{Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --fine-tune --untrained"},
+			{For: "embeddings that embed has written", Line: "evaluate --embeddings --train train.npy --test test.npy --shots 1,10,all"},
 			{For: "images without labels", Line: "evaluate --weights runs/photos/encoder.safetensors --label-free --test photos"},
 			{For: "timm's weights, for a program to read", Line: "evaluate --weights model.pt --model resnet50 --train a --test b --json"},
 		},
@@ -137,31 +141,43 @@ func (o *options) check() error {
 		errs = append(errs, err)
 	}
 	encoder := o.Model.Check
-	if o.Untrained {
+	switch {
+	case o.Untrained:
 		encoder = o.Model.CheckUntrained
+	case o.Embeddings:
+		encoder = o.checkEmbeddings
 	}
 	return errors.Join(append(errs, o.checkTargets(), o.checkTune(), model.CheckImages(o.Collection), encoder())...)
 }
 
 // run evaluates what the options say, prints the result to out and all else to log.
 func run(ctx context.Context, o options, out, log io.Writer) error {
-	m, err := o.load()
-	if err != nil {
-		return err
+	r := result{Weights: o.Model.Weights, Untrained: o.Untrained}
+	measure := o.measureImages
+	if o.Embeddings {
+		measure = o.measureEmbeddings
 	}
-	defer m.Close()
-	r := result{Weights: o.Model.Weights, Untrained: o.Untrained, Model: m.Encoder.Spec().Name, ImageSize: m.Size}
-	measure := o.withLabels
-	if o.alone() {
-		measure = o.withoutLabels
-	}
-	if err := measure(ctx, m, &r, log); err != nil {
+	if err := measure(ctx, &r, log); err != nil {
 		return err
 	}
 	if o.JSON {
 		return r.writeJSON(out)
 	}
 	return r.writeTable(out)
+}
+
+// measureImages adds to r what an encoder's features of images come to.
+func (o options) measureImages(ctx context.Context, r *result, log io.Writer) error {
+	m, err := o.load()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r.Model, r.ImageSize = m.Encoder.Spec().Name, m.Size
+	if o.alone() {
+		return o.withoutLabels(ctx, m, r, log)
+	}
+	return o.withLabels(ctx, m, r, log)
 }
 
 // load makes the encoder.
@@ -250,12 +266,7 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 		if err != nil {
 			return err
 		}
-		r.Train.Used, r.Test.Used = a.N, b.N
-		measure := o.measureClasses
-		if o.hasTargets() {
-			measure = o.measureTargets
-		}
-		if err := measure(ctx, m.Thread, k.name, of{train, a}, of{test, b}, r); err != nil {
+		if err := o.measureKind(ctx, m.Thread, k.name, of{train, a}, of{test, b}, r); err != nil {
 			return err
 		}
 		if i == 0 && o.LabelFree {
@@ -272,4 +283,13 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 		}
 	}
 	return nil
+}
+
+// measureKind adds to r how well classes, or targets, can be told by one kind of features.
+func (o options) measureKind(ctx context.Context, th *torch.Thread, name string, train, test of, r *result) error {
+	r.Train.Used, r.Test.Used = train.N, test.N
+	if o.hasTargets() {
+		return o.measureTargets(ctx, th, name, train, test, r)
+	}
+	return o.measureClasses(ctx, th, name, train, test, r)
 }

@@ -19,8 +19,8 @@ import (
 type result struct {
 	Weights   string  `json:"weights"`
 	Untrained bool    `json:"untrained,omitempty"` // of the weights' file, or of no file, the model alone
-	Model     string  `json:"model"`
-	ImageSize int     `json:"image_size"`
+	Model     string  `json:"model"`               // "" of embeddings
+	ImageSize int     `json:"image_size"`          // 0 likewise
 	Train     *set    `json:"train,omitempty"`
 	Test      set     `json:"test"`
 	Scores    []score `json:"scores,omitempty"`
@@ -43,7 +43,7 @@ type set struct {
 
 // score is how good one kind of features is.
 type score struct {
-	Features string              `json:"features"` // "encoder", "class tokens" or "pixels"
+	Features string              `json:"features"` // "encoder", "class tokens", "pixels" or "embeddings"
 	Dim      int                 `json:"dim"`
 	KNN      eval.Classification `json:"knn"`
 	Linear   eval.Classification `json:"linear"`
@@ -162,6 +162,9 @@ func (r result) writeClasses(out io.Writer) error {
 
 // encoder is what is evaluated.
 func (r result) encoder() string {
+	if r.Model == "" {
+		return "embeddings"
+	}
 	untrained := ""
 	if r.Untrained {
 		untrained = ", untrained"

@@ -82,6 +82,9 @@ func (f Flags) Check() error {
 	return errors.Join(f.Encoder.Check(), number{"workers", f.Workers, 1}.check(), number{"batch-size", f.BatchSize, 1}.check())
 }
 
+// CheckMachine names what can be seen to be wrong with where there are computations, and nothing of the encoder.
+func (f Encoder) CheckMachine() error { return number{"threads", f.Threads, 0}.check() }
+
 // Load makes the encoder. The caller closes it.
 func (f Flags) Load() (*vision.Model, error) {
 	m, err := f.Encoder.Load()
