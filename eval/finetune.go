@@ -411,8 +411,9 @@ func (t *tuning) step(ctx context.Context, th *torch.Thread, loader *views.Loade
 		})
 		loss := smoothedCrossEntropy(scores.To(torch.Float32), s.FromInt64(labels, int64(len(labels))), t.o.Smoothing)
 		loss.Backward()
-		gradient := t.optimiser.GradNorm(s)
-		value, norm = loss.Item(), gradient.Item()
+		// The one place of a step where the host waits for the device.
+		figures := torch.Stack([]torch.Tensor{loss.Detach().To(torch.Float64), t.optimiser.GradNorm(s)}, 0).Float64s()
+		value, norm = figures[0], figures[1]
 		if !finite(value) || !finite(norm) {
 			return
 		}
