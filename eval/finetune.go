@@ -34,7 +34,7 @@ type FineTuneOptions struct {
 
 	// LR are the learning rates to choose from: the peak, which is reached after a linear warm-up and falls to 0 along half a
 	// cosine. Of several, the one is taken that is most often right on images held out of the training set, the first of
-	// equals; the classifier is then trained on all of it.
+	// equals; the classifier is then trained on all of it. One with which the loss stops being finite is not taken.
 	LR      []float64
 	HoldOut float64 // share of each class's training images to hold out for the choice, above 0 and below 1
 
@@ -43,6 +43,9 @@ type FineTuneOptions struct {
 	LayerDecay  float64 // a layer's learning rate over that of the layer after it, above 0 and at most 1
 	Smoothing   float64 // share of each target that goes to all classes alike (Szegedy et al., arXiv 1512.00567), in [0, 1)
 	ClipNorm    float64 // largest norm of the gradient; 0: no limit
+
+	// Balanced weighs images as [ProbeOptions] does samples, so that classes count the same; LR is then chosen by balanced accuracy.
+	Balanced bool
 
 	// Views are what training images become: one global view of each, of which the size is Images'. Without any views they are
 	// cropped as for testing.
@@ -172,6 +175,9 @@ func (t *FineTuner) Shots(ctx context.Context, shots []int, draws int) ([]FewSho
 	if err != nil {
 		return nil, err
 	}
+	if t.Test == nil {
+		return nil, errors.New("eval: fine-tuning: Test is nil: expected images to be tested on")
+	}
 	o := FewShotOptions{Shots: shots, Draws: draws, C: 1, Seed: t.Seed}
 	if err := errors.Join(t.Check(), o.Check(labels.Labels, labels.Classes)); err != nil {
 		return nil, err
@@ -197,37 +203,50 @@ func (t *FineTuner) Shots(ctx context.Context, shots []int, draws int) ([]FewSho
 
 // fit trains on some of the training images, with the learning rate that is best on some of those.
 func (t *FineTuner) fit(ctx context.Context, labels Features, rows []int, seed uint64) (Classifier, FineTuned, error) {
-	r := FineTuned{LR: t.LR[0]}
-	kept, held := holdOutRows(labels, rows, t.HoldOut, seed)
-	if len(t.LR) > 1 && len(held) > 0 {
+	r := FineTuned{LR: t.LR[0], Steps: t.steps(len(rows)), Images: len(rows)}
+	if kept, held := holdOutRows(labels, rows, t.HoldOut, seed); len(t.LR) > 1 && len(held) > 0 {
 		most := math.Inf(-1)
 		for _, lr := range t.LR {
-			c, _, err := t.train(ctx, kept, lr, seed)
-			if err != nil {
+			right, err := t.try(ctx, labels, kept, held, lr, seed)
+			if err != nil && !errors.Is(err, errNotFinite) {
 				return nil, r, err
 			}
-			s, err := t.score(ctx, c, images.Subset{Source: t.Train, Index: held}, nil)
-			c.Params().Close()
-			if err != nil {
-				return nil, r, err
-			}
-			if s.Top1 > most {
-				most, r.LR = s.Top1, lr
+			if err == nil && right > most {
+				most, r.LR = right, lr
 			}
 		}
 	}
-	c, loss, err := t.train(ctx, rows, r.LR, seed)
-	r.Steps, r.Images, r.Loss = t.steps(len(rows)), len(rows), loss
+	c, loss, err := t.train(ctx, labels, rows, r.LR, seed)
+	r.Loss = loss
 	return c, r, err
 }
 
-// holdOutRows takes a share of each class's rows away, rounded down.
-func holdOutRows(labels Features, rows []int, share float64, seed uint64) (kept, held []int) {
+// try is how often a classifier that is trained on some of the training images is right on others of them.
+func (t *FineTuner) try(ctx context.Context, labels Features, kept, held []int, lr float64, seed uint64) (float64, error) {
+	c, _, err := t.train(ctx, labels, kept, lr, seed)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Params().Close()
+	s, err := t.score(ctx, c, images.Subset{Source: t.Train, Index: held}, nil)
+	if t.Balanced {
+		return s.Balanced, err
+	}
+	return s.Top1, err
+}
+
+// selectLabels are those of some rows.
+func selectLabels(labels Features, rows []int) Features {
 	some := Features{N: len(rows), Classes: labels.Classes}
 	for _, r := range rows {
 		some.Labels = append(some.Labels, labels.Labels[r])
 	}
-	order, n := holdOut(some, ProbeOptions{L2: []float64{0, 0}, HoldOut: share, Seed: seed})
+	return some
+}
+
+// holdOutRows takes a share of each class's rows away, rounded down.
+func holdOutRows(labels Features, rows []int, share float64, seed uint64) (kept, held []int) {
+	order, n := holdOut(selectLabels(labels, rows), ProbeOptions{L2: []float64{0, 0}, HoldOut: share, Seed: seed})
 	for i, at := range order {
 		if i < len(order)-n {
 			kept = append(kept, rows[at])
@@ -241,7 +260,7 @@ func holdOutRows(labels Features, rows []int, share float64, seed uint64) (kept,
 }
 
 // train makes a classifier and trains it on some of the training images. The loss is the mean over the last epoch.
-func (t *FineTuner) train(ctx context.Context, rows []int, lr float64, seed uint64) (_ Classifier, loss float64, err error) {
+func (t *FineTuner) train(ctx context.Context, labels Features, rows []int, lr float64, seed uint64) (_ Classifier, loss float64, err error) {
 	o := t.FineTuneOptions
 	if err := o.Images.normalise(); err != nil {
 		return nil, 0, err
@@ -252,6 +271,9 @@ func (t *FineTuner) train(ctx context.Context, rows []int, lr float64, seed uint
 	}
 	defer loader.Close()
 	tuning := &tuning{o: o, seed: seed, steps: o.steps(len(rows))}
+	if o.Balanced {
+		tuning.weights = balancedWeights(selectLabels(labels, rows))
+	}
 	// The rate would be 0 in the step after the last.
 	tuning.schedule = optim.Schedule{Peak: lr, Warmup: int(o.Warmup * float64(tuning.steps)), Steps: tuning.steps + 1}
 	var failed error
@@ -355,6 +377,7 @@ type tuning struct {
 	seed       uint64
 	steps      int
 	schedule   optim.Schedule
+	weights    []float64 // of each class; nil: 1
 	classifier Classifier
 	optimiser  *optim.AdamW
 }
@@ -393,10 +416,7 @@ func (t *tuning) step(ctx context.Context, th *torch.Thread, loader *views.Loade
 	if err != nil {
 		return 0, err
 	}
-	labels := make([]int64, b.Rows())
-	for i, l := range b.Labels {
-		labels[i] = int64(l)
-	}
+	targets := t.targets(b.Labels, int(t.classifier.Dim()))
 	dtype := torch.Float32
 	if t.o.Images.BF16 {
 		dtype = torch.BFloat16
@@ -409,7 +429,7 @@ func (t *tuning) step(ctx context.Context, th *torch.Thread, loader *views.Loade
 		s.Autocast(dtype, func() {
 			scores = t.classifier.Forward(s, x, nn.Pass{Train: true, Seed: t.seed, Step: uint64(step)})
 		})
-		loss := smoothedCrossEntropy(scores.To(torch.Float32), s.FromInt64(labels, int64(len(labels))), t.o.Smoothing)
+		loss := scores.To(torch.Float32).LogSoftmax(1).Mul(s.FromFloat32(targets, scores.Shape()...)).Sum().MulScalar(-1 / float64(b.Rows()))
 		loss.Backward()
 		// The one place of a step where the host waits for the device.
 		figures := torch.Stack([]torch.Tensor{loss.Detach().To(torch.Float64), t.optimiser.GradNorm(s)}, 0).Float64s()
@@ -423,18 +443,30 @@ func (t *tuning) step(ctx context.Context, th *torch.Thread, loader *views.Loade
 		t.optimiser.Step(s, t.schedule.At(step))
 	})
 	if err == nil && (!finite(value) || !finite(norm)) {
-		err = fmt.Errorf("the loss is %g and its gradient's norm %g: a lower LR may help", value, norm)
+		err = fmt.Errorf("%w: it is %g and its gradient's norm %g: a lower LR may help", errNotFinite, value, norm)
 	}
 	return value, err
 }
 
 func finite(v float64) bool { return !math.IsInf(v, 0) && !math.IsNaN(v) }
 
-// smoothedCrossEntropy is PyTorch's cross_entropy with label_smoothing: of each target a share goes to all classes alike.
-func smoothedCrossEntropy(logits, classes torch.Tensor, share float64) torch.Tensor {
-	loss := logits.CrossEntropy(classes)
-	if share == 0 {
-		return loss
+// errNotFinite is why a training ends that has no figures to go on with.
+var errNotFinite = errors.New("the loss is not finite")
+
+// targets are the shares [N, classes] of each image in the classes' cross-entropy, which are those of PyTorch's cross_entropy with
+// label_smoothing, times the weight of the image's class.
+func (t *tuning) targets(labels []int, classes int) []float32 {
+	shares := make([]float32, len(labels)*classes)
+	for i, l := range labels {
+		weight := 1.0
+		if t.weights != nil {
+			weight = t.weights[l]
+		}
+		row := shares[i*classes : (i+1)*classes]
+		for c := range row {
+			row[c] = float32(weight * t.o.Smoothing / float64(classes))
+		}
+		row[l] += float32(weight * (1 - t.o.Smoothing))
 	}
-	return loss.MulScalar(1 - share).Sub(logits.LogSoftmax(1).Mean().MulScalar(share))
+	return shares
 }

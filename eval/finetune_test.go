@@ -223,11 +223,31 @@ func TestFineTuneShots(t *testing.T) {
 	assert.ErrorContains(t, err, "class lying has 20 training samples: expected 21 or more")
 }
 
+// TestFineTuneBalanced: of images that say nothing the more frequent class is the answer, unless classes count the same.
+func TestFineTuneBalanced(t *testing.T) {
+	grey := drawn{n: 40, side: 16, classes: []string{"many", "few"}, pixel: func(int, int, int) uint8 { return 100 },
+		label: func(i int) int { return max(0, i-29) / max(1, i-29) }}
+	scores := map[bool][]float64{}
+	for _, balanced := range []bool{false, true} {
+		f := tuner(t, vision.Spec{Name: "vit_tiny_patch16_224", PatchSize: 4, Width: 8, Depth: 1, Heads: 2}, grey, grey)
+		f.Balanced, f.Epochs, f.LeastSteps, f.Smoothing, f.LR, f.Views = balanced, 1, 150, 0, []float64{1e-2}, views.Config{}
+		c, _, err := f.Fit(ctx)
+		require.NoError(t, err)
+		x, err := eval.Extract(ctx, f.Thread, c, grey, f.Images)
+		require.NoError(t, err)
+		scores[balanced] = float64s(x.Row(0))
+		c.Params().Close()
+	}
+	// The optimum is the classes' shares: 30 to 10, or as much of each.
+	assert.InDelta(t, math.Log(3), scores[false][0]-scores[false][1], 0.05)
+	assert.InDelta(t, 0, scores[true][0]-scores[true][1], 0.05)
+}
+
 // TestFineTuneChoosesLR: a learning rate that learns nothing is not taken, wherever it stands.
 func TestFineTuneChoosesLR(t *testing.T) {
 	f := tuner(t, vision.Spec{Name: "resnet18", Width: 8, Depth: 1}, striped(40, 1), striped(30, 2))
 	f.LeastSteps, f.Epochs, f.BatchSize = 60, 1, 10
-	for _, lr := range [][]float64{{1e-9, 3e-3}, {3e-3, 1e-9}} {
+	for _, lr := range [][]float64{{1e-9, 3e-3}, {3e-3, 1e-9}, {1e30, 3e-3}} {
 		f.LR = lr
 		c, r, err := f.Fit(ctx)
 		require.NoError(t, err)
@@ -270,7 +290,7 @@ func TestFineTuneMistakes(t *testing.T) {
 		"BatchSize is 0: expected 1":                              func(f *eval.FineTuner) { f.BatchSize = 0 },
 		"LayerDecay is 1.5: expected a number above 0, at most 1": func(f *eval.FineTuner) { f.LayerDecay = 1.5 },
 		"Smoothing is 1: expected 0 or more, below 1":             func(f *eval.FineTuner) { f.Smoothing = 1 },
-		"step 1 of 1: the loss is":                                func(f *eval.FineTuner) { f.Images.Mean, f.Images.Std = []float64{0}, []float64{1e-300} },
+		"step 1 of 1: the loss is not finite: it is":              func(f *eval.FineTuner) { f.Images.Mean, f.Images.Std = []float64{0}, []float64{1e-300} },
 		"mean of 0 and standard deviation of 2 channels":          func(f *eval.FineTuner) { f.Images.Std = []float64{1, 2} },
 		"training needs more than one value per channel":          func(f *eval.FineTuner) { f.BatchSize = 1 },
 		"a classifier with 5 scores: expected 2, one for each class": func(f *eval.FineTuner) {

@@ -52,7 +52,7 @@ type fineTuned struct {
 func (o options) tuning() eval.FineTuneOptions {
 	t, f := o.Tune, eval.DefaultFineTune()
 	f.Epochs, f.LeastSteps, f.BatchSize, f.LR, f.WeightDecay, f.LayerDecay = t.Epochs, t.LeastSteps, t.BatchSize, t.LR, t.WeightDecay, t.LayerDecay
-	f.Smoothing, f.Warmup, f.ClipNorm, f.Seed = t.Smoothing, t.Warmup, t.ClipNorm, o.Seed
+	f.Smoothing, f.Warmup, f.ClipNorm, f.Balanced, f.Seed = t.Smoothing, t.Warmup, t.ClipNorm, o.balancedClasses(), o.Seed
 	if f.LayerDecay == 0 {
 		f.LayerDecay = eval.DefaultFineTune().LayerDecay
 		if o.Untrained {

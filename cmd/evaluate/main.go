@@ -29,7 +29,7 @@ type options struct {
 	ClassTokens  int       `yaml:"class_tokens" flag:"class-tokens" arg:"N" help:"features are the class tokens of a ViT's last N blocks, normalised and one after the other, rather than its embedding; the LeJEPA paper's probe takes 2"`
 	Probe        string    `yaml:"probe" flag:"probe" enum:"lbfgs,adamw" arg:"lbfgs|adamw" help:"linear classifier: lbfgs is the optimum of logistic regression on standardised features; adamw the LeJEPA paper's, on features after LayerNorm"`
 	L2           []float64 `yaml:"l2" flag:"l2" arg:"LIST" help:"strengths of regularisation of lbfgs; of several, one is chosen on a fifth of the training images"`
-	ClassWeights string    `yaml:"class_weights" flag:"class-weights" enum:"none,balanced" arg:"none|balanced" help:"balanced: classes count the same in lbfgs, however many images each has"`
+	ClassWeights string    `yaml:"class_weights" flag:"class-weights" enum:"none,balanced" arg:"none|balanced" help:"balanced: classes count the same in lbfgs and in --fine-tune, however many images each has"`
 	K            int       `yaml:"k" flag:"k" help:"neighbours that vote in k-NN"`
 	Temperature  float64   `yaml:"temperature" flag:"temperature" help:"of the votes' weights, exp(cosine similarity / temperature)"`
 	Pixels       bool      `yaml:"pixels" flag:"pixels" help:"also measure the images' own pixels, to compare with"`
