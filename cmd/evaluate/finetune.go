@@ -30,6 +30,7 @@ type tune struct {
 	LayerDecay  float64   `yaml:"layer_decay" flag:"tune-layer-decay" arg:"X" help:"a layer's learning rate over that of the layer after it; 0 is 0.75, and 1 with --untrained"`
 	DropPath    float64   `yaml:"drop_path" flag:"tune-drop-path" arg:"P" help:"probability to drop the last residual branches, rising from 0 in the first"`
 	Views       string    `yaml:"views" flag:"tune-views" arg:"crops|none|NAME|FILE" help:"what training images become: crops, of a third of the image and more, mirrored half the time; none, as in testing; or the global views of a preset of train's or of a run's config.yaml"`
+	Flip        float64   `yaml:"flip" flag:"tune-flip" arg:"P" help:"probability of mirroring crops left to right; 0 where left and right mean something, as of digits"`
 	Smoothing   float64   `yaml:"smoothing" arg:"X" help:"share of each target that goes to all classes alike"`
 	Warmup      float64   `yaml:"warmup" arg:"X" help:"share of the steps that the warm-up takes"`
 	ClipNorm    float64   `yaml:"clip_norm" arg:"X" help:"largest norm of the gradient; 0 is no limit"`
@@ -37,7 +38,7 @@ type tune struct {
 
 func defaultTune() tune {
 	d := eval.DefaultFineTune()
-	return tune{Epochs: d.Epochs, LeastSteps: d.LeastSteps, BatchSize: d.BatchSize, LR: d.LR, WeightDecay: d.WeightDecay, DropPath: 0.1, Views: "crops",
+	return tune{Epochs: d.Epochs, LeastSteps: d.LeastSteps, BatchSize: d.BatchSize, LR: d.LR, WeightDecay: d.WeightDecay, DropPath: 0.1, Views: "crops", Flip: d.Views.Flip,
 		Smoothing: d.Smoothing, Warmup: d.Warmup, ClipNorm: d.ClipNorm}
 }
 
@@ -79,6 +80,9 @@ func (o options) checkTune() error {
 	if p := o.Tune.DropPath; !(p >= 0 && p < 1) {
 		errs = append(errs, fmt.Errorf("--tune-drop-path: %v, expected 0 or more, below 1", p))
 	}
+	if p := o.Tune.Flip; !(p >= 0 && p <= 1) {
+		errs = append(errs, fmt.Errorf("--tune-flip: %v, expected a probability, from 0 to 1", p))
+	}
 	if _, err := o.tuneViews(); err != nil {
 		errs = append(errs, err)
 	}
@@ -97,7 +101,9 @@ func (o options) checkTune() error {
 func (o options) tuneViews() (views.Config, error) {
 	switch o.Tune.Views {
 	case "crops":
-		return eval.FineTuneViews(), nil
+		c := eval.FineTuneViews()
+		c.Flip = o.Tune.Flip
+		return c, nil
 	case "none":
 		return views.Config{}, nil
 	}

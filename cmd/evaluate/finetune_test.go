@@ -73,11 +73,11 @@ func TestUntrained(t *testing.T) {
 
 func TestFineTuneMistakes(t *testing.T) {
 	weights := savedEncoder(t)
-	code, _, log := evaluate("--weights", weights, "--fine-tune", "--tune-epochs", "0", "--tune-drop-path", "1", "--tune-views", "nowhere",
+	code, _, log := evaluate("--weights", weights, "--fine-tune", "--tune-epochs", "0", "--tune-drop-path", "1", "--tune-flip", "2", "--tune-views", "nowhere",
 		"--tune.smoothing", "1", "--save", "nowhere/tuned.bin")
 	assert.Equal(t, 2, code)
 	for _, want := range []string{
-		"--fine-tune: eval: fine-tuning: Epochs is 0: expected 1 or more", "Smoothing is 1: expected", "--tune-drop-path: 1, expected",
+		"--fine-tune: eval: fine-tuning: Epochs is 0: expected 1 or more", "Smoothing is 1: expected", "--tune-drop-path: 1, expected", "--tune-flip: 2, expected a probability",
 		"--tune-views: expected crops, none,", "--save: nowhere/tuned.bin, expected a name that ends in", "--save: stat nowhere",
 	} {
 		assert.Contains(t, log, want)
