@@ -43,9 +43,6 @@ func (e embedded) Image(context.Context, int) (*images.Image, error) {
 }
 
 func (o options) checkEmbeddings() error {
-	if !o.Embeddings {
-		return nil
-	}
 	var errs []error
 	if o.Test == "" {
 		errs = append(errs, errors.New("--embeddings: expected --train and --test, or with --label-free --test alone"))

@@ -88,6 +88,9 @@ func TestEmbeddings(t *testing.T) {
 		assert.Equal(t, 1, code)
 		assert.Contains(t, log, want)
 	}
+	code, _, log = evaluate("--embeddings", "--untrained", "--test", b, "--label-free")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, log, "--embeddings: --weights, --untrained,")
 	code, _, log = evaluate("--embeddings", "--weights", weights)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, log, "--embeddings: expected --train and --test, or")

@@ -142,10 +142,10 @@ func (o *options) check() error {
 	}
 	encoder := o.Model.Check
 	switch {
-	case o.Untrained:
-		encoder = o.Model.CheckUntrained
 	case o.Embeddings:
 		encoder = o.checkEmbeddings
+	case o.Untrained:
+		encoder = o.Model.CheckUntrained
 	}
 	return errors.Join(append(errs, o.checkTargets(), o.checkTune(), model.CheckImages(o.Collection), encoder())...)
 }
