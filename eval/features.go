@@ -86,16 +86,23 @@ func checkTraining(train Features) error {
 	if err := train.check(role); err != nil {
 		return err
 	}
-	if err := train.checkLabels(role); err != nil {
+	return train.checkClasses(role)
+}
+
+// checkClasses reports what is wrong with the labels of the samples that role names, and if they are all of one class.
+func (f Features) checkClasses(role string) error {
+	if err := f.checkLabels(role); err != nil {
 		return err
 	}
-	for _, l := range train.Labels {
-		if l != train.Labels[0] {
+	for _, l := range f.Labels {
+		if l != f.Labels[0] {
 			return nil
 		}
 	}
-	return fmt.Errorf("eval: %s: all %d samples are of class %s: expected two classes or more",
-		role, train.N, train.name(train.Labels[0]))
+	if f.N == 0 {
+		return fmt.Errorf("eval: %s: there are none", role)
+	}
+	return fmt.Errorf("eval: %s: all %d samples are of class %s: expected two classes or more", role, f.N, f.name(f.Labels[0]))
 }
 
 // checkTest reports why what is learnt from dim features and the given classes cannot be tested on test, and returns

@@ -110,26 +110,38 @@ func FewShots(ctx context.Context, th *torch.Thread, train, test Features, o Few
 	}
 	var all []FewShot
 	for _, shots := range o.Shots {
-		r := FewShot{Shots: shots, Draws: o.Draws}
+		draws := o.Draws
 		if shots == 0 {
-			r.Draws = 1
+			draws = 1
 		}
-		var balanced []float64
-		for draw := range r.Draws {
-			rows := DrawShots(train, shots, o.Seed, draw)
-			r.N = len(rows)
-			a, err := LinearProbe(ctx, th, train.Select(rows), test, ProbeOptions{
-				L2: []float64{o.l2(r.N, train.classes())}, Tolerance: o.Tolerance, MaxEvaluations: o.MaxEvaluations,
+		r, err := eachDraw(train, shots, draws, o.Seed, func(rows []int, _ int) (Accuracy, error) {
+			return LinearProbe(ctx, th, train.Select(rows), test, ProbeOptions{
+				L2: []float64{o.l2(len(rows), train.classes())}, Tolerance: o.Tolerance, MaxEvaluations: o.MaxEvaluations,
 			})
-			if err != nil {
-				return nil, fmt.Errorf("eval: draw %d of %d samples of each class: %w", draw, shots, err)
-			}
-			r.Each, balanced = append(r.Each, a.Top1), append(balanced, a.Balanced)
+		})
+		if err != nil {
+			return nil, err
 		}
-		r.Top1, r.Balanced = estimate(r.Each), estimate(balanced)
 		all = append(all, r)
 	}
 	return all, nil
+}
+
+// eachDraw gathers how right what fit makes of each draw is.
+func eachDraw(train Features, shots, draws int, seed uint64, fit func(rows []int, draw int) (Accuracy, error)) (FewShot, error) {
+	r := FewShot{Shots: shots, Draws: draws}
+	var balanced []float64
+	for draw := range draws {
+		rows := DrawShots(train, shots, seed, draw)
+		r.N = len(rows)
+		a, err := fit(rows, draw)
+		if err != nil {
+			return r, fmt.Errorf("eval: draw %d of %d samples of each class: %w", draw, shots, err)
+		}
+		r.Each, balanced = append(r.Each, a.Top1), append(balanced, a.Balanced)
+	}
+	r.Top1, r.Balanced = estimate(r.Each), estimate(balanced)
+	return r, nil
 }
 
 // l2 is what C comes to for so many samples: see [FitLinear].

@@ -19,6 +19,7 @@ import (
 	"github.com/gojepa/gojepa/torch/torchtest"
 	"github.com/gojepa/gojepa/torch/torchtest/simcuda"
 	"github.com/gojepa/gojepa/train/config"
+	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/views"
 )
 
@@ -62,6 +63,7 @@ var deviceCases = map[string]func(c *config.Config){
 	"convnext bf16": func(c *config.Config) { narrowed(c, "convnext_atto"); c.Precision = "bf16" },
 	"efficientnet":  func(c *config.Config) { named(c, "efficientnet_b0") },
 	"regnet":        func(c *config.Config) { named(c, "regnety_002") },
+	"cifar":         func(c *config.Config) { narrowed(c, "cifar_resnet20") },
 	"wren":          func(c *config.Config) { narrowed(c, "wren_tiny") },
 	"swin": func(c *config.Config) {
 		named(c, "swin_tiny_patch4_window7_224")
@@ -202,6 +204,39 @@ func TestDeviceEvaluation(t *testing.T) {
 	for i := range want {
 		assert.False(t, math.IsNaN(want[i]))
 		assert.InDelta(t, want[i], got[i], 1e-4*math.Abs(want[i])+1./n, "figure %d", i)
+	}
+}
+
+// TestDeviceFineTune: fine-tuning on the device has the losses of the CPU.
+func TestDeviceFineTune(t *testing.T) {
+	onDevice(t)
+	ctx := context.Background()
+	src := &stripes{n: 24}
+	var losses [2][]float64
+	for i, device := range []torch.Device{torch.CPU, torchtest.Device()} {
+		th, err := torch.Start(torch.Options{Device: device, Threads: 1})
+		require.NoError(t, err)
+		defer th.Close()
+		f := eval.FineTuner{Thread: th, Train: src, Test: src, FineTuneOptions: eval.DefaultFineTune(),
+			New: func(s *torch.Scope, classes int, seed uint64) (eval.Classifier, error) {
+				e, err := vision.New(s, vision.Spec{Name: "resnet18", ImageSize: 16, Channels: 1, Width: 8, Depth: 1}, 1, torch.Float32)
+				if err != nil {
+					return nil, err
+				}
+				defer e.Close()
+				return e.WithHead(s, vision.HeadOptions{Classes: classes, DropPath: 0.2, Seed: seed})
+			}}
+		f.Images.Size, f.Images.Channels, f.Images.Workers = 16, 1, 1
+		f.Epochs, f.LeastSteps, f.BatchSize = 1, 4, 8
+		f.OnStep = func(_, _ int, loss float64) { losses[i] = append(losses[i], loss) }
+		c, r, err := f.Fit(ctx)
+		require.NoError(t, err)
+		c.Params().Close()
+		assert.Equal(t, 24, r.N)
+	}
+	require.Len(t, losses[0], 4)
+	for i, want := range losses[0] {
+		assert.InEpsilon(t, want, losses[1][i], 1e-3, "step %d", i)
 	}
 }
 

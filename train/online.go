@@ -210,7 +210,7 @@ func (r *run) withoutLabels(ctx context.Context, values map[string]float64) erro
 	if err != nil {
 		return err
 	}
-	values["rankme"], values["participation"] = rank.RankMe, rank.Participation
+	values["rankme"], values["participation"], values["alpha_req"] = rank.RankMe, rank.Participation, rank.Decay.Alpha
 	return r.gaussianity(ctx, f.Features, values)
 }
 

@@ -72,7 +72,7 @@ func TestEvaluationWithoutLabels(t *testing.T) {
 	require.Len(t, log.Evals, 3)
 	for i, e := range log.Evals {
 		assert.Equal(t, 2*(i+1), e.Step)
-		for name, most := range map[string]float64{"rankme": 16.1, "participation": 16, "sigreg": 10, "sigreg_embeddings": 10, "sigreg_expected": 1.06} {
+		for name, most := range map[string]float64{"rankme": 16.1, "participation": 16, "alpha_req": 20, "sigreg": 10, "sigreg_embeddings": 10, "sigreg_expected": 1.06} {
 			require.Contains(t, e.Values, name)
 			assert.Greater(t, e.Values[name], 0.1, name)
 			assert.Less(t, e.Values[name], most, name)

@@ -2,9 +2,6 @@ package train
 
 import (
 	"fmt"
-	"maps"
-	"math"
-	"slices"
 
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/optim"
@@ -44,8 +41,7 @@ func matrices(p *torch.Params) (all []*torch.Param) {
 	return all
 }
 
-// scaleLayers gives the encoder's layers their share of the learning rate: all of it the last, and the others less by a factor
-// from each to the one before (Bao et al., arXiv 2106.08254; timm's param_groups_layer_decay). The projector has all of it.
+// scaleLayers gives the encoder's layers their share of the learning rate, by optim.layer_decay. The projector has all of it.
 func (r *run) scaleLayers() error {
 	decay := r.cfg.Optim.LayerDecay
 	if decay == 1 {
@@ -58,13 +54,6 @@ func (r *run) scaleLayers() error {
 	if len(layers) == 0 {
 		return fmt.Errorf("optim.layer_decay: %g, expected 1, as the layers of %s are not known", decay, r.encoderName())
 	}
-	last := slices.Max(slices.Collect(maps.Values(layers)))
-	for _, p := range r.model.Encoder.Params().Trained() {
-		layer, ok := layers[p.Name]
-		if !ok {
-			layer = last
-		}
-		p.LRScale = math.Pow(decay, float64(last-layer))
-	}
+	optim.ScaleLayers(r.model.Encoder.Params(), layers, decay)
 	return nil
 }

@@ -68,6 +68,7 @@ var blockModels = []struct {
 	{"mobilenet", tinyMobileNet, Spec{NumClasses: 3}},
 	{"efficientnet", tinyEfficientNet, Spec{NumClasses: 3}},
 	{"regnet", tinyRegNet, Spec{NumClasses: 3}},
+	{"cifar-resnet", cifarResNet{blocks: 2}, Spec{NumClasses: 3, Width: 4}},
 	{"wren", wren{layers: [3]int{1, 2, 1}, width: 8}, Spec{NumClasses: 3}},
 }
 
@@ -158,6 +159,7 @@ func digest(tensors []torch.Tensor) (rows []float64) {
 // says how far embeddings are from timm's, and gradients.
 func TestParityOfBlocks(t *testing.T) {
 	g := openGolden(t, "blocks")
+	seen := map[string]bool{} // with class tokens
 	forBlocks(t, func(t *testing.T, s *torch.Scope, name string, e *Encoder) {
 		var out, grad float64
 		for _, c := range blockCases {
@@ -174,6 +176,11 @@ func TestParityOfBlocks(t *testing.T) {
 			out = max(out, distance(g.values(at+"out"), y.Float64s()))
 			closeRows(t, g.values(at+"tokens"), digest([]torch.Tensor{e.Tokens(s, x, nn.Pass{})}), tol, c.name, "tokens")
 			closeRows(t, g.values(at+"levels"), digest(e.Features(s, x, nn.Pass{})), tol, c.name, "level")
+
+			if c, err := e.ClassTokens(2); err == nil {
+				torchtest.Close(t, g.values(at+"class"), c.Forward(s, x, nn.Pass{}).Float64s(), tol, 0, name, "class tokens")
+				seen[name] = true
+			}
 
 			x.SetRequiresGrad(true)
 			e.Params().ZeroGrad(s)
@@ -198,6 +205,7 @@ func TestParityOfBlocks(t *testing.T) {
 		}
 		t.Logf("%-14s %-8v embeddings %.1e, gradients %.1e of the largest", name, e.Params().DType(), out, grad)
 	})
+	assert.Len(t, seen, len(slices.DeleteFunc(g.names(""), func(key string) bool { return !strings.HasSuffix(key, "/native/class") })))
 }
 
 // distance is the largest difference, relative to the largest value.

@@ -1,6 +1,8 @@
 package vision
 
 import (
+	"fmt"
+
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/nn"
 )
@@ -22,6 +24,50 @@ func (e *Encoder) Tokens(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor
 
 // Prefix is the number of tokens that belong to no place of the image: the class token, if there is one, and registers.
 func (e *Encoder) Prefix() int { return int(e.net.prefix()) }
+
+// ClassTokens are features of a ViT: the class tokens of its last blocks, each after the last normalisation, one after the
+// other. Those of the last two are what LeJEPA's linear probe takes (arXiv 2511.08544), as DINO's does (Caron et al.,
+// arXiv 2104.14294, appendix F). They are an encoder themselves.
+type ClassTokens struct {
+	encoder *Encoder
+	net     classTokens
+	blocks  int
+}
+
+// classTokens is a network with class tokens.
+type classTokens interface {
+	// blockCount is the number of blocks.
+	blockCount() int
+	// classTokens maps x to the tokens of the last blocks, each [N, c], the last block's last.
+	classTokens(s *torch.Scope, x torch.Tensor, p nn.Pass, blocks int) []torch.Tensor
+}
+
+// ClassTokens are those of e's last blocks. The error names an encoder that has no class token, or fewer blocks.
+func (e *Encoder) ClassTokens(blocks int) (*ClassTokens, error) {
+	n, ok := e.net.(classTokens)
+	if v, vit := e.net.(*vitNet); vit && v.noClass {
+		return nil, fmt.Errorf("vision: class tokens of %s: it has none, but %d registers and the average of its patches' tokens", e.spec.Name, v.registers)
+	}
+	if !ok {
+		return nil, fmt.Errorf("vision: class tokens of %s: it has none, but the average over the places of its last map", e.spec.Name)
+	}
+	if most := n.blockCount(); blocks < 1 || blocks > most {
+		return nil, fmt.Errorf("vision: class tokens of %d blocks of %s: expected 1 to %d", blocks, e.spec.Name, most)
+	}
+	return &ClassTokens{e, n, blocks}, nil
+}
+
+// Forward maps x, which [Encoder.Forward] describes, to [N, Dim], the last block's token last. timm's forward_intermediates,
+// normalised and with prefix tokens, has the same values. Gradient flows.
+func (c *ClassTokens) Forward(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
+	c.encoder.check(x)
+	return s.Child(func(s *torch.Scope) torch.Tensor {
+		return torch.Cat(c.net.classTokens(s, c.encoder.cast(x), p, c.blocks), 1)
+	})
+}
+
+// Dim is the number of features.
+func (c *ClassTokens) Dim() int64 { return int64(c.blocks) * int64(c.encoder.spec.Width) }
 
 // attender is a network with attention over the whole image.
 type attender interface {

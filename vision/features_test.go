@@ -32,6 +32,40 @@ func TestFeaturesAndTokens(t *testing.T) {
 	})
 }
 
+// TestClassTokens: the last block's token is the embedding where that is the class token, and what has none says what it has.
+func TestClassTokens(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		e, err := New(s, Spec{Name: smallViT.Name, ImageSize: 16, PatchSize: 8, Width: 8, Depth: 3, Heads: 2}, 1, torch.Float32)
+		require.NoError(t, err)
+		defer e.Close()
+		x := input(s, 1, 2, 3, 16, 16)
+		c, err := e.ClassTokens(3)
+		require.NoError(t, err)
+		assert.Equal(t, int64(24), c.Dim())
+		before := s.Live()
+		y := c.Forward(s, x, nn.Pass{})
+		assert.Equal(t, before+1, s.Live())
+		assert.Equal(t, []int64{2, 24}, y.Shape())
+		assert.Equal(t, e.Forward(s, x, nn.Pass{}).Float64s(), y.Narrow(1, 16, 8).Float64s())
+		for _, n := range []int{0, 4} {
+			_, err = e.ClassTokens(n)
+			assert.ErrorContains(t, err, "expected 1 to 3")
+		}
+		for name, want := range map[string]string{
+			"resnet18":                     "class tokens of resnet18: it has none, but the average over the places of its last map",
+			"vit_wee_patch16_reg1_gap_256": "class tokens of vit_wee_patch16_reg1_gap_256: it has none, but 1 registers and the average of its patches' tokens",
+		} {
+			v, err := find(name)
+			require.NoError(t, err)
+			e, err := v.encoder(s, Spec{Name: name}, torch.NewShapes(torch.Float32))
+			require.NoError(t, err)
+			_, err = e.ClassTokens(2)
+			assert.EqualError(t, err, "vision: "+want)
+			e.Close()
+		}
+	})
+}
+
 // TestAttentionMaps: rows add up to 1, and with the values give what the block computes.
 func TestAttentionMaps(t *testing.T) {
 	forBlocks(t, func(t *testing.T, s *torch.Scope, name string, e *Encoder) {

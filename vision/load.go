@@ -58,9 +58,6 @@ type LoadOptions struct {
 	Lenient bool
 }
 
-// heads is what timm's classifiers begin with. (head.norm is part of a ConvNeXt's features.)
-var heads = []string{"head.weight", "head.bias", "head.fc.", "fc.", "classifier."}
-
 // timmLayout is the name of the layout that needs no change.
 const timmLayout = "timm"
 

@@ -126,8 +126,7 @@ func (r resnet) block(s *torch.Scope, p torch.Path, in, width, stride int64) *re
 		add("conv2", "bn2", three, nil, torch.Tensor.Relu)
 		add("conv3", "bn3", nn.Conv{In: inner, Out: out, Kernel: 1, Stride: 1}, nn.Zeros, nil)
 	} else {
-		add("conv1", "bn1", nn.Conv{In: in, Out: width, Kernel: 3, Stride: stride, Padding: 1}, nil, torch.Tensor.Relu)
-		add("conv2", "bn2", nn.Conv{In: width, Out: out, Kernel: 3, Stride: 1, Padding: 1}, nn.Zeros, nil)
+		b.branch = resnetBranch(s, p, in, width, stride)
 	}
 	switch down := p.Sub("downsample"); {
 	case stride == 1 && in == out:
@@ -138,6 +137,16 @@ func (r resnet) block(s *torch.Scope, p torch.Path, in, width, stride int64) *re
 		b.shortcut = newConvNorm(s, down.At(0), down.At(1), nn.Conv{In: in, Out: out, Kernel: 1, Stride: stride}, nil, nil)
 	}
 	return b
+}
+
+// resnetBranch is a residual branch of two 3×3 convolutions, of which the first may reduce.
+func resnetBranch(s *torch.Scope, p torch.Path, in, width, stride int64) []layer {
+	first := nn.Conv{In: in, Out: width, Kernel: 3, Stride: stride, Padding: 1}
+	second := nn.Conv{In: width, Out: width, Kernel: 3, Stride: 1, Padding: 1}
+	return []layer{
+		newConvNorm(s, p.Sub("conv1"), p.Sub("bn1"), first, nil, torch.Tensor.Relu),
+		newConvNorm(s, p.Sub("conv2"), p.Sub("bn2"), second, nn.Zeros, nil),
+	}
 }
 
 // newConvNorm makes a convolution at one path and its normalisation at another.
@@ -152,8 +161,8 @@ func newConvNorm(s *torch.Scope, conv, norm torch.Path, c nn.Conv, weight torch.
 // resnetBlock is a residual branch of two or three convolutions beside a shortcut.
 type resnetBlock struct {
 	branch   []layer
-	average  bool      // before the shortcut, over 2×2
-	shortcut *convNorm // nil: the input itself
+	average  bool  // before the shortcut, over 2×2
+	shortcut layer // nil: the input itself
 	dropPath nn.DropPath
 }
 

@@ -123,7 +123,8 @@ func efficientB(wide, deep float64) efficientnet {
 	}}
 }
 
-// variants is the table of models. Their names and dimensions are timm's, but for the last ones, which are ours.
+// variants is the table of models. Their names and dimensions are timm's, but for the last ones: those for CIFAR's images, which
+// timm does not have, and ours.
 var variants = []variant{
 	{"vit_tiny_patch16_224", 224, vitTiny.cut(16)},
 	{"vit_tiny_patch16_384", 384, vitTiny.cut(16)},
@@ -315,6 +316,12 @@ var variants = []variant{
 	{"regnety_080", 224, regnet{depth: 17, first: 192, slope: 76.82, factor: 2.19, group: 56, weigh: true}},
 	{"regnety_160", 224, regnet{depth: 18, first: 200, slope: 106.23, factor: 2.48, group: 112, weigh: true}},
 	{"regnety_320", 224, regnet{depth: 20, first: 232, slope: 115.89, factor: 2.53, group: 232, weigh: true}},
+
+	{"cifar_resnet20", 32, cifarResNet{blocks: 3}},
+	{"cifar_resnet32", 32, cifarResNet{blocks: 5}},
+	{"cifar_resnet44", 32, cifarResNet{blocks: 7}},
+	{"cifar_resnet56", 32, cifarResNet{blocks: 9}},
+	{"cifar_resnet110", 32, cifarResNet{blocks: 18}},
 
 	{"wren_nano", 64, wren{layers: [3]int{1, 1, 1}, width: 32}},
 	{"wren_tiny", 64, wren{layers: [3]int{1, 2, 2}, width: 48}},

@@ -242,6 +242,25 @@ func (n *vitNet) features(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Ten
 	return maps
 }
 
+func (n *vitNet) blockCount() int { return len(n.blocks) }
+
+// classTokens are those of the last blocks, normalised unless the norm comes after the average of patches.
+func (n *vitNet) classTokens(s *torch.Scope, x torch.Tensor, p nn.Pass, blocks int) []torch.Tensor {
+	var all []torch.Tensor
+	at := 0
+	n.walk(s, x, p, func(_ *vitBlock, _, y torch.Tensor) {
+		if at++; at <= len(n.blocks)-blocks {
+			return
+		}
+		token := y.Select(1, 0)
+		if !n.normLast {
+			token = n.norm.Forward(s, token)
+		}
+		all = append(all, token)
+	})
+	return all
+}
+
 // attention are the weights of each block, [N, heads, T, T].
 func (n *vitNet) attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor {
 	r := n.rotary(s, x.Size(2)/n.patch, x.Size(3)/n.patch)

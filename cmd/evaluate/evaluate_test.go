@@ -302,7 +302,7 @@ func TestLabelFree(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
 	l := r.LabelFree
 	require.NotNil(t, l)
-	assert.Equal(t, viewing{Recipe: "paper", Images: 10, Count: 3}, l.Views)
+	assert.Equal(t, &viewing{Recipe: "paper", Images: 10, Count: 3}, l.Views)
 	assert.Equal(t, 10, l.Images)
 	assert.Equal(t, 10, l.SetSize)
 	assert.InDelta(t, 1.0525, l.Expected, 1e-4)
@@ -332,6 +332,25 @@ func TestLabelFree(t *testing.T) {
 	assert.Contains(t, log, "evaluate: --view-count: 1, expected 2 or more")
 	assert.Contains(t, log, "evaluate: --view-images: 1, expected 2 or more")
 	assert.Contains(t, log, "evaluate: --views: is for --label-free")
+}
+
+// TestClassTokens: the features of a ViT's last two blocks are twice as many, and a ResNet says that it has none.
+func TestClassTokens(t *testing.T) {
+	train, test := folders(t)
+	line := []string{"--untrained", "--model", "vit_tiny_patch16_224", "--image-size", "16", "--patch-size", "4", "--width", "12", "--depth", "3", "--heads", "2",
+		"--train", train, "--test", test, "--k", "3", "--channels", "1", "--class-tokens"}
+	code, out, log := evaluate(append(line, "2", "--probe", "adamw", "--json")...)
+	require.Zero(t, code, log)
+	var r result
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	assert.Equal(t, "class tokens", r.Scores[0].Features)
+	assert.Equal(t, 24, r.Scores[0].Dim)
+	code, _, log = evaluate(append(line, "4")...)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, log, "evaluate: --class-tokens: vision: class tokens of 4 blocks of vit_tiny_patch16_224: expected 1 to 3")
+	code, _, log = evaluate("--weights", savedEncoder(t), "--train", train, "--test", test, "--class-tokens", "2")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, log, "--class-tokens: vision: class tokens of resnet18: it has none")
 }
 
 func TestMistakes(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/internal/rng"
+	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/train/progress"
 	"github.com/gojepa/gojepa/train/runlog"
@@ -37,7 +38,7 @@ type labelFree struct {
 	LiDAR         eval.Score `json:"lidar"`
 	Alignment     eval.Score `json:"alignment"`
 	Uniformity    eval.Score `json:"uniformity"`
-	Views         viewing    `json:"views"`
+	Views         *viewing   `json:"views,omitempty"` // nil of embeddings, of which there are no views
 }
 
 // viewing says what LiDAR, alignment and uniformity are of.
@@ -47,60 +48,70 @@ type viewing struct {
 	Count  int    `json:"count"` // views of each
 }
 
-// labelFree measures the features of whole images, and those of views of some of the images of s.
-func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eval.Features, log io.Writer) (labelFree, error) {
-	rank, err := eval.MeasureRank(ctx, m.Thread, f)
+// wholeFeatures measures the features of whole images; what is of views does not exist.
+func (o options) wholeFeatures(ctx context.Context, th *torch.Thread, f eval.Features) (labelFree, error) {
+	rank, err := eval.MeasureRank(ctx, th, f)
 	if err != nil {
 		return labelFree{}, err
 	}
 	g := eval.DefaultGaussian()
 	g.Slices.Seed = o.Seed
-	gaussian, err := eval.MeasureGaussian(ctx, m.Thread, f, g)
+	gaussian, err := eval.MeasureGaussian(ctx, th, f, g)
+	none := eval.Score(math.NaN())
+	return labelFree{
+		Images: f.N, RankMe: eval.Score(rank.RankMe), Participation: eval.Score(rank.Participation),
+		Alpha: eval.Score(rank.Decay.Alpha), AlphaFrom: rank.Decay.From, AlphaTo: rank.Decay.To,
+		SIGReg: eval.Score(gaussian.SIGReg), Expected: gaussian.Expected, SetSize: gaussian.SetSize,
+		LiDAR: none, Alignment: none, Uniformity: none,
+	}, err
+}
+
+// labelFree measures the features of whole images, and those of views of some of the images of s.
+func (o options) labelFree(ctx context.Context, m *vision.Model, s source, f eval.Features, log io.Writer) (labelFree, error) {
+	l, err := o.wholeFeatures(ctx, m.Thread, f)
 	if err != nil {
-		return labelFree{}, err
+		return l, err
 	}
-	recipe, config, err := o.recipe(m.Size, views.Kind{Channels: len(m.Mean), Deep: s.deep})
+	recipe := o.Views
+	if recipe == "" {
+		recipe = o.recipeBesideWeights()
+	}
+	config, err := recipeOf(recipe)
 	if err != nil {
-		return labelFree{}, err
+		return labelFree{}, fmt.Errorf("--views: %w", err)
 	}
+	kind := views.Kind{Channels: len(m.Mean), Deep: s.deep}
+	config.Global.Count, config.Global.Size, config.Local.Count = o.ViewCount, m.Size, 0
+	config = config.For(kind)
 	v, err := o.viewFeatures(ctx, m, s, config, log)
 	if err != nil {
 		return labelFree{}, err
 	}
 	a, err := eval.MeasureAgreement(ctx, m.Thread, v)
 	if err != nil {
-		return labelFree{}, err
+		return l, err
 	}
-	return labelFree{
-		Images: f.N, RankMe: eval.Score(rank.RankMe), Participation: eval.Score(rank.Participation),
-		Alpha: eval.Score(rank.Decay.Alpha), AlphaFrom: rank.Decay.From, AlphaTo: rank.Decay.To,
-		SIGReg: eval.Score(gaussian.SIGReg), Expected: gaussian.Expected, SetSize: gaussian.SetSize,
-		LiDAR: eval.Score(a.LiDAR), Alignment: eval.Score(a.Alignment), Uniformity: eval.Score(a.Uniformity),
-		Views: viewing{Recipe: recipe, Images: v.N, Count: v.V},
-	}, nil
+	l.LiDAR, l.Alignment, l.Uniformity = eval.Score(a.LiDAR), eval.Score(a.Alignment), eval.Score(a.Uniformity)
+	l.Views = &viewing{Recipe: recipe, Images: v.N, Count: v.V}
+	return l, nil
 }
 
-// recipe is the global views of a preset, or of the run that the weights are from.
-func (o options) recipe(size int, k views.Kind) (name string, c views.Config, err error) {
-	name = o.Views
-	if name == "" {
-		name = filepath.Join(filepath.Dir(o.Model.Weights), runlog.ConfigFile)
-		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			name = "paper"
-		}
+// recipeBesideWeights is the configuration of the run that the weights are from, or the paper's preset.
+func (o options) recipeBesideWeights() string {
+	name := filepath.Join(filepath.Dir(o.Model.Weights), runlog.ConfigFile)
+	if _, err := os.Stat(name); o.Model.Weights == "" || errors.Is(err, fs.ErrNotExist) {
+		return "paper"
 	}
+	return name
+}
+
+// recipeOf is how a preset, or a run by its configuration, makes views.
+func recipeOf(name string) (views.Config, error) {
 	if slices.Contains(views.Presets(), name) {
-		c, err = views.Preset(name)
-	} else {
-		var run config.Config
-		run, err = config.Load(name)
-		c = run.ViewsConfig()
+		return views.Preset(name)
 	}
-	if err != nil {
-		return "", c, fmt.Errorf("--views: %w", err)
-	}
-	c.Global.Count, c.Global.Size, c.Local.Count = o.ViewCount, size, 0
-	return name, c.For(k), nil
+	run, err := config.Load(name)
+	return run.ViewsConfig(), err
 }
 
 // viewFeatures embeds views of images that the seed draws.
@@ -114,7 +125,11 @@ func (o options) viewFeatures(ctx context.Context, m *vision.Model, s source, c 
 	slices.Sort(index)
 	s.bar = progress.New(log, progress.Options{Total: len(index), Unit: "image", Item: "images' views", Every: 10 * time.Second})
 	s.done = new(atomic.Int64)
-	f, err := eval.ExtractViews(ctx, m.Thread, m.Encoder, images.Subset{Source: s, Index: index}, t, o.Model.Extract(m))
+	features, _, err := o.features(m)
+	if err != nil {
+		return eval.ViewFeatures{}, err
+	}
+	f, err := eval.ExtractViews(ctx, m.Thread, features, images.Subset{Source: s, Index: index}, t, o.Model.Extract(m))
 	s.bar.Finish()
 	if err != nil {
 		return f, fmt.Errorf("--%s: %w", s.flag, err)
@@ -134,11 +149,14 @@ func (l labelFree) write(w io.Writer) error {
   participation ratio  %s
   α-ReQ                %s (eigenvalues %d to %d)
   SIGReg               %s (a Gaussian's: %.4g; in sets of %d)
-and of %d views of %d images (%s)
+`, l.Images, number(l.RankMe), number(l.Participation), number(l.Alpha), l.AlphaFrom, l.AlphaTo, number(l.SIGReg), l.Expected, l.SetSize)
+	if err != nil || l.Views == nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, `and of %d views of %d images (%s)
   LiDAR                %s
   alignment            %s
   uniformity           %s
-`, l.Images, number(l.RankMe), number(l.Participation), number(l.Alpha), l.AlphaFrom, l.AlphaTo, number(l.SIGReg), l.Expected, l.SetSize,
-		l.Views.Count, l.Views.Images, l.Views.Recipe, number(l.LiDAR), number(l.Alignment), number(l.Uniformity))
+`, l.Views.Count, l.Views.Images, l.Views.Recipe, number(l.LiDAR), number(l.Alignment), number(l.Uniformity))
 	return err
 }

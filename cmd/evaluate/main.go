@@ -11,6 +11,7 @@ import (
 	"github.com/gojepa/gojepa/cmd/internal/model"
 	"github.com/gojepa/gojepa/eval"
 	"github.com/gojepa/gojepa/internal/cli"
+	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/views"
@@ -23,9 +24,12 @@ type options struct {
 
 	Collection config.Collection `yaml:",inline"`
 
+	Embeddings bool `yaml:"embeddings" flag:"embeddings" help:"--train and --test are sets of embeddings that embed has written with --labels, in place of images: there is no encoder to load"`
+
+	ClassTokens  int       `yaml:"class_tokens" flag:"class-tokens" arg:"N" help:"features are the class tokens of a ViT's last N blocks, normalised and one after the other, rather than its embedding; the LeJEPA paper's probe takes 2"`
 	Probe        string    `yaml:"probe" flag:"probe" enum:"lbfgs,adamw" arg:"lbfgs|adamw" help:"linear classifier: lbfgs is the optimum of logistic regression on standardised features; adamw the LeJEPA paper's, on features after LayerNorm"`
 	L2           []float64 `yaml:"l2" flag:"l2" arg:"LIST" help:"strengths of regularisation of lbfgs; of several, one is chosen on a fifth of the training images"`
-	ClassWeights string    `yaml:"class_weights" flag:"class-weights" enum:"none,balanced" arg:"none|balanced" help:"balanced: classes count the same in lbfgs, however many images each has"`
+	ClassWeights string    `yaml:"class_weights" flag:"class-weights" enum:"none,balanced" arg:"none|balanced" help:"balanced: classes count the same in lbfgs and in --fine-tune, however many images each has"`
 	K            int       `yaml:"k" flag:"k" help:"neighbours that vote in k-NN"`
 	Temperature  float64   `yaml:"temperature" flag:"temperature" help:"of the votes' weights, exp(cosine similarity / temperature)"`
 	Pixels       bool      `yaml:"pixels" flag:"pixels" help:"also measure the images' own pixels, to compare with"`
@@ -43,14 +47,19 @@ type options struct {
 	Seed         uint64    `yaml:"seed" flag:"seed" help:"names what is random: the images that --l2 is chosen on, the order of adamw, draws of --shots, views"`
 	JSON         bool      `yaml:"json" flag:"json" help:"print JSON, with the accuracy of each class, top-5 accuracy, macro F1, AUROC and average precision, and the confusion matrix of up to 200 classes, rather than a table"`
 
-	Model model.Flags `yaml:",inline"`
+	Model     model.Flags `yaml:",inline"`
+	Untrained bool        `yaml:"untrained" flag:"untrained" help:"the encoder that --model names, or that the file of --weights is of, with initial weights drawn from --seed, to compare with" group:"Encoder"`
+
+	FineTune bool   `yaml:"fine_tune" flag:"fine-tune" help:"also train the encoder, with a linear head on it, end to end on the training images' classes; with --untrained that is supervised training from scratch; with --shots also on so many of each class" group:"Fine-tuning"`
+	Save     string `yaml:"save" flag:"save" arg:"FILE" help:"where the fine-tuned classifier goes, .safetensors or .pt, with timm's keys" group:"Fine-tuning"`
+	Tune     tune   `yaml:"tune" group:"Fine-tuning"`
 }
 
 func defaults() options {
 	knn := eval.DefaultKNN()
 	return options{
 		Collection: config.OpenCollection(), Probe: "lbfgs", ClassWeights: "none", Retrieval: "none", RecallAt: []int{1, 5, 10}, L2: eval.DefaultProbe().L2, K: knn.K, Temperature: knn.Temperature,
-		Draws: 10, ShotsC: 1, ViewCount: 10, ViewImages: 1000, Model: model.Default(),
+		Draws: 10, ShotsC: 1, ViewCount: 10, ViewImages: 1000, Model: model.Default(), Tune: defaultTune(),
 	}
 }
 
@@ -72,6 +81,9 @@ read, or has no label, is named or counted, and left out.`,
 			{For: "what a run has trained", Line: "evaluate --weights runs/photos/encoder.safetensors --train photos/train --test photos/test"},
 			{For: "the demo's encoder beside raw pixels, on MNIST", Line: "evaluate --weights runs/demo/encoder.safetensors --pixels"},
 			{For: "with 1, 5, 10 and all images of each class", Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --shots 1,5,10,all --draws 10"},
+			{For: "fine-tuned end to end, and supervised training from scratch to compare with", Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --fine-tune --save tuned.pt"},
+			{Line: "evaluate --weights runs/photos/encoder.safetensors --train a --test b --fine-tune --untrained"},
+			{For: "embeddings that embed has written", Line: "evaluate --embeddings --train train.npy --test test.npy --shots 1,10,all"},
 			{For: "images without labels", Line: "evaluate --weights runs/photos/encoder.safetensors --label-free --test photos"},
 			{For: "timm's weights, for a program to read", Line: "evaluate --weights model.pt --model resnet50 --train a --test b --json"},
 		},
@@ -108,6 +120,9 @@ func (o *options) check() error {
 	if o.Views != "" && !o.LabelFree {
 		errs = append(errs, errors.New("--views: is for --label-free"))
 	}
+	if o.ClassTokens < 0 {
+		errs = append(errs, fmt.Errorf("--class-tokens: %d, expected 0 or more", o.ClassTokens))
+	}
 	if o.K < 1 {
 		errs = append(errs, fmt.Errorf("--k: %d, expected 1 or more", o.K))
 	}
@@ -125,22 +140,24 @@ func (o *options) check() error {
 	if _, err := o.fewShot(); err != nil {
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, o.checkTargets(), model.CheckImages(o.Collection), o.Model.Check())...)
+	encoder := o.Model.Check
+	switch {
+	case o.Embeddings:
+		encoder = o.checkEmbeddings
+	case o.Untrained:
+		encoder = o.Model.CheckUntrained
+	}
+	return errors.Join(append(errs, o.checkTargets(), o.checkTune(), model.CheckImages(o.Collection), encoder())...)
 }
 
 // run evaluates what the options say, prints the result to out and all else to log.
 func run(ctx context.Context, o options, out, log io.Writer) error {
-	m, err := o.Model.Load()
-	if err != nil {
-		return err
+	r := result{Weights: o.Model.Weights, Untrained: o.Untrained}
+	measure := o.measureImages
+	if o.Embeddings {
+		measure = o.measureEmbeddings
 	}
-	defer m.Close()
-	r := result{Weights: o.Model.Weights, Model: m.Encoder.Spec().Name, ImageSize: m.Size}
-	measure := o.withLabels
-	if o.alone() {
-		measure = o.withoutLabels
-	}
-	if err := measure(ctx, m, &r, log); err != nil {
+	if err := measure(ctx, &r, log); err != nil {
 		return err
 	}
 	if o.JSON {
@@ -149,13 +166,44 @@ func run(ctx context.Context, o options, out, log io.Writer) error {
 	return r.writeTable(out)
 }
 
+// measureImages adds to r what an encoder's features of images come to.
+func (o options) measureImages(ctx context.Context, r *result, log io.Writer) error {
+	m, err := o.load()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r.Model, r.ImageSize = m.Encoder.Spec().Name, m.Size
+	if o.alone() {
+		return o.withoutLabels(ctx, m, r, log)
+	}
+	return o.withLabels(ctx, m, r, log)
+}
+
+// load makes the encoder.
+func (o options) load() (*vision.Model, error) {
+	if o.Untrained {
+		return o.Model.Untrained(o.Seed)
+	}
+	m, err := o.Model.Load()
+	if err == nil && o.FineTune && m.Encoder.Layers() == nil {
+		m.Close()
+		return nil, errors.New("--fine-tune: a TorchScript module has no place for a head: expected an encoder with weights under timm's keys")
+	}
+	return m, err
+}
+
 // withoutLabels adds to r what the test images say by themselves.
 func (o options) withoutLabels(ctx context.Context, m *vision.Model, r *result, log io.Writer) error {
 	s, err := o.collection(ctx, "test", o.Test, len(m.Mean))
 	if err != nil {
 		return err
 	}
-	x, err := o.encoder(m).of(ctx, s, log, true)
+	features, err := o.encoder(m)
+	if err != nil {
+		return err
+	}
+	x, err := features.of(ctx, s, log, true)
 	if err != nil {
 		return err
 	}
@@ -166,17 +214,34 @@ func (o options) withoutLabels(ctx context.Context, m *vision.Model, r *result, 
 	return err
 }
 
+// features are what is taken of m, and what they are called.
+func (o options) features(m *vision.Model) (eval.Encoder, string, error) {
+	if o.ClassTokens == 0 {
+		return m.Encoder, "encoder", nil
+	}
+	c, err := m.Encoder.ClassTokens(o.ClassTokens)
+	if err != nil {
+		return nil, "", fmt.Errorf("--class-tokens: %w", err)
+	}
+	return c, "class tokens", nil
+}
+
 // encoder is the features that m makes.
-func (o options) encoder(m *vision.Model) kind {
-	return kind{"encoder", func(ctx context.Context, s source) (eval.Extracted, error) {
+func (o options) encoder(m *vision.Model) (kind, error) {
+	features, name, err := o.features(m)
+	return kind{name, func(ctx context.Context, s source) (eval.Extracted, error) {
 		extract := o.Model.Extract(m)
 		extract.Deep = s.deep
-		return eval.Extract(ctx, m.Thread, m.Encoder, s, extract)
-	}}
+		return eval.Extract(ctx, m.Thread, features, s, extract)
+	}}, err
 }
 
 // withLabels adds to r how well classes can be told by features.
 func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log io.Writer) error {
+	features, err := o.encoder(m)
+	if err != nil {
+		return err
+	}
 	train, test, err := o.open(ctx, len(m.Mean))
 	if err != nil {
 		return err
@@ -186,7 +251,7 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 	}
 	described := train.describe()
 	r.Train, r.Test = &described, test.describe()
-	kinds := []kind{o.encoder(m)}
+	kinds := []kind{features}
 	if o.Pixels {
 		kinds = append(kinds, kind{"pixels", func(ctx context.Context, s source) (eval.Extracted, error) {
 			return eval.Pixels(ctx, s, m.Size, views.Kind{Channels: len(m.Mean), Deep: s.deep})
@@ -201,12 +266,7 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 		if err != nil {
 			return err
 		}
-		r.Train.Used, r.Test.Used = a.N, b.N
-		measure := o.measureClasses
-		if o.hasTargets() {
-			measure = o.measureTargets
-		}
-		if err := measure(ctx, m.Thread, k.name, of{train, a}, of{test, b}, r); err != nil {
+		if err := o.measureKind(ctx, m.Thread, k.name, of{train, a}, of{test, b}, r); err != nil {
 			return err
 		}
 		if i == 0 && o.LabelFree {
@@ -216,6 +276,20 @@ func (o options) withLabels(ctx context.Context, m *vision.Model, r *result, log
 			}
 			r.LabelFree = &l
 		}
+		if i == 0 && o.FineTune {
+			if r.FineTuned, err = o.fineTune(ctx, m, of{train, a}, of{test, b}, log); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// measureKind adds to r how well classes, or targets, can be told by one kind of features.
+func (o options) measureKind(ctx context.Context, th *torch.Thread, name string, train, test of, r *result) error {
+	r.Train.Used, r.Test.Used = train.N, test.N
+	if o.hasTargets() {
+		return o.measureTargets(ctx, th, name, train, test, r)
+	}
+	return o.measureClasses(ctx, th, name, train, test, r)
 }

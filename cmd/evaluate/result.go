@@ -18,14 +18,17 @@ import (
 // result is what the command prints.
 type result struct {
 	Weights   string  `json:"weights"`
-	Model     string  `json:"model"`
-	ImageSize int     `json:"image_size"`
+	Untrained bool    `json:"untrained,omitempty"` // of the weights' file, or of no file, the model alone
+	Model     string  `json:"model"`               // "" of embeddings
+	ImageSize int     `json:"image_size"`          // 0 likewise
 	Train     *set    `json:"train,omitempty"`
 	Test      set     `json:"test"`
 	Scores    []score `json:"scores,omitempty"`
 
 	Regression []regression `json:"regression,omitempty"`
 	MultiLabel []multiLabel `json:"multi_label,omitempty"`
+
+	FineTuned *fineTuned `json:"fine_tuned,omitempty"`
 
 	LabelFree *labelFree `json:"label_free,omitempty"` // of the encoder's features of the test images
 }
@@ -40,7 +43,7 @@ type set struct {
 
 // score is how good one kind of features is.
 type score struct {
-	Features string              `json:"features"` // "encoder" or "pixels"
+	Features string              `json:"features"` // "encoder", "class tokens", "pixels" or "embeddings"
 	Dim      int                 `json:"dim"`
 	KNN      eval.Classification `json:"knn"`
 	Linear   eval.Classification `json:"linear"`
@@ -117,7 +120,7 @@ func (r result) writeJSON(w io.Writer) error {
 
 func (r result) writeTable(out io.Writer) error {
 	if r.Train == nil {
-		fmt.Fprintf(out, "%s at %d px\n\n", r.Model, r.ImageSize)
+		fmt.Fprintf(out, "%s\n\n", r.encoder())
 		return r.LabelFree.write(out)
 	}
 	write := r.writeClasses
@@ -133,8 +136,8 @@ func (r result) writeTable(out io.Writer) error {
 
 // writeClasses is a table of accuracies, and what else is known of classes.
 func (r result) writeClasses(out io.Writer) error {
-	fmt.Fprintf(out, "%s at %d px: %d images of %d classes to learn from, %d to be tested on\n\n",
-		r.Model, r.ImageSize, r.Train.Used, len(r.Train.Classes), r.Test.Used)
+	fmt.Fprintf(out, "%s: %d images of %d classes to learn from, %d to be tested on\n\n",
+		r.encoder(), r.Train.Used, len(r.Train.Classes), r.Test.Used)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	balanced := r.unbalanced()
 	columns := []string{"features", "linear probe", "k-NN"}
@@ -154,7 +157,19 @@ func (r result) writeClasses(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	return errors.Join(r.writeShots(out), r.writeRetrieval(out))
+	return errors.Join(r.writeShots(out), r.writeRetrieval(out), r.FineTuned.write(out))
+}
+
+// encoder is what is evaluated.
+func (r result) encoder() string {
+	if r.Model == "" {
+		return "embeddings"
+	}
+	untrained := ""
+	if r.Untrained {
+		untrained = ", untrained"
+	}
+	return fmt.Sprintf("%s at %d px%s", r.Model, r.ImageSize, untrained)
 }
 
 // unbalanced says whether the test set's classes differ in size, so that a mean over classes says something else.

@@ -46,8 +46,8 @@ func (o options) checkTargets() error {
 	if o.Train == "" || o.Test == "" {
 		errs = append(errs, errors.New("--target-column and --multi-label: expected --train and --test"))
 	}
-	if len(o.Shots) > 0 || o.Retrieval != "none" || o.balancedClasses() || o.Probe != "lbfgs" {
-		errs = append(errs, errors.New("--target-column and --multi-label: --shots, --retrieval, --class-weights and --probe are for classes"))
+	if len(o.Shots) > 0 || o.Retrieval != "none" || o.balancedClasses() || o.Probe != "lbfgs" || o.FineTune {
+		errs = append(errs, errors.New("--target-column and --multi-label: --shots, --retrieval, --class-weights, --probe and --fine-tune are for classes"))
 	}
 	return errors.Join(errs...)
 }
@@ -134,7 +134,7 @@ func (o options) labelSets(x eval.Extracted) eval.Targets {
 
 // writeTargets is a table of what is predicted.
 func (r result) writeTargets(out io.Writer) error {
-	fmt.Fprintf(out, "%s at %d px: %d images to learn from, %d to be tested on\n\n", r.Model, r.ImageSize, r.Train.Used, r.Test.Used)
+	fmt.Fprintf(out, "%s: %d images to learn from, %d to be tested on\n\n", r.encoder(), r.Train.Used, r.Test.Used)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	if len(r.Regression) > 0 {
 		fmt.Fprintln(w, "features\ttarget\tR²\tMAE\tRMSE\tl2\t")

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -193,13 +194,18 @@ func measures(runs []selection.Scored, alpha float64) []selection.Measure {
 	}
 	for _, m := range []struct {
 		key, name string
-		sign      float64
-	}{{"rankme", "RankMe", 1}, {"participation", "participation ratio", 1}, {"sigreg", "held-out SIGReg", -1}} {
+		good      func(v float64) float64 // the more the better
+	}{
+		{"rankme", "RankMe", func(v float64) float64 { return v }},
+		{"participation", "participation ratio", func(v float64) float64 { return v }},
+		{"alpha_req", "|α-ReQ − 1|", func(v float64) float64 { return -math.Abs(v - 1) }},
+		{"sigreg", "held-out SIGReg", func(v float64) float64 { return -v }},
+	} {
 		values := make([]float64, len(runs))
 		complete := true
 		for i, s := range runs {
 			v, ok := s.Values[m.key]
-			values[i], complete = m.sign*v, complete && ok
+			values[i], complete = m.good(v), complete && ok && !math.IsNaN(v)
 		}
 		if complete {
 			all = append(all, selection.Measure{Name: m.name, Values: values})

@@ -52,7 +52,7 @@ func (m made) write(t *testing.T, parent string, change func(*config.Config)) {
 		if m.accuracy == 0 || n%50 != 0 {
 			continue
 		}
-		values := map[string]float64{"online_linear": m.accuracy * (1 - 10/float64(n)), "rankme": m.rank, "participation": m.rank / 2, "sigreg": 1}
+		values := map[string]float64{"online_linear": m.accuracy * (1 - 10/float64(n)), "rankme": m.rank, "participation": m.rank / 2, "alpha_req": 1 + m.rank/10, "sigreg": 1}
 		if n == 50 { // the other way round
 			values["online_linear"] = 1 - m.accuracy
 		}
@@ -91,14 +91,15 @@ func TestText(t *testing.T) {
 		f := strings.Fields(lines[3+i])
 		assert.Equal(t, []string{fmt.Sprint(i + 1), name}, []string{f[0], f[len(f)-1]})
 	}
-	assert.Contains(t, lines[3], "1.00      1  0.32  0.6053     5.0            2.5       1  90.00 %  a")
+	assert.Contains(t, lines[3], "1.00      1  0.32  0.6053     5.0            2.5   1.50       1  90.00 %  a")
 	for _, part := range []string{
 		"loss: mean of the last 20 of 200 steps",
 		"Agreement with accuracy (linear) over 5 runs",
-		"loss / λ^0.4         1.000  [1.000, 1.000]   0.00 %   [0.00 %, 0.00 %]   a\n",
+		"loss / λ^0.4         1.000   [1.000, 1.000]   0.00 %   [0.00 %, 0.00 %]   a\n",
 		"loss                 0.300  ", // 1 − 6·14/120
 		"RankMe               0.600  ", // 1 − 6·8/120
-		"held-out SIGReg      –      [–, –]           20.00 %  [6.00 %, 26.00 %]  –\n",
+		"|α-ReQ − 1|          -0.600  ",
+		"held-out SIGReg      –       [–, –]           20.00 %  [6.00 %, 26.00 %]  –\n",
 		"  α    0.0    0.1    0.2    0.3    0.4",
 	} {
 		assert.Contains(t, out, part)
@@ -166,7 +167,7 @@ func TestJSONAndPlot(t *testing.T) {
 	assert.Equal(t, "linear", got.Comparison.Metric)
 	assert.Equal(t, 1.0, *got.Comparison.Agreements[0].Rho)
 	assert.InDelta(t, 0.1, *got.Comparison.Agreements[1].Regret, 1e-12, "the loss alone would have chosen b")
-	assert.Nil(t, got.Comparison.Agreements[4].Rho, "held-out SIGReg is the same for all")
+	assert.Nil(t, got.Comparison.Agreements[5].Rho, "held-out SIGReg is the same for all")
 	assert.Len(t, got.Comparison.Alphas, 11)
 	require.Len(t, got.ByStep, 4)
 	for i, want := range []float64{-1, 1, 1, 1} {
@@ -268,7 +269,7 @@ func TestMistakes(t *testing.T) {
 		"at, too late":    {append(runs, "--at", "1000"), 1, "0 of 5 runs can be ranked, expected 2 or more"},
 		"window":          {append(runs, "--window", "0"), 2, "--window: 0, expected a share above 0"},
 		"resamples":       {append(runs, "--resamples", "0"), 2, "--resamples: 0, expected 1 or more"},
-		"metric":          {append(runs, "--metric", "lineal"), 1, "--metric: lineal is in no run's evaluations, which have linear, online_linear, participation, rankme, sigreg"},
+		"metric":          {append(runs, "--metric", "lineal"), 1, "--metric: lineal is in no run's evaluations, which have alpha_req, linear, online_linear, participation, rankme, sigreg"},
 		"no metric":       {append(runs, "--metric", ""), 2, "--metric: empty"},
 		"plot's name":     {append(runs, "--plot", "p.jpg"), 2, "expected a name that ends in .png"},
 		"plot's folder":   {append(runs, "--plot", dir+"/none/p.png"), 2, "--plot: there is no folder"},

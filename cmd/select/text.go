@@ -43,7 +43,7 @@ func (r result) writeRanking(b *bytes.Buffer) {
 			accuracy[a.Run] = a.Accuracy
 		}
 	}
-	keys := []struct{ key, name, format string }{{"rankme", "RankMe", "%.1f"}, {"participation", "participation", "%.1f"}, {"sigreg", "SIGReg", "%.3g"}}
+	keys := []struct{ key, name, format string }{{"rankme", "RankMe", "%.1f"}, {"participation", "participation", "%.1f"}, {"alpha_req", "α-ReQ", "%.2f"}, {"sigreg", "SIGReg", "%.3g"}}
 	fmt.Fprintf(t, "\tscore\t± s.e.\tP(1st)\tranks\tλ\tloss\t")
 	for _, k := range keys {
 		fmt.Fprintf(t, "%s\t", k.name)
@@ -56,7 +56,7 @@ func (r result) writeRanking(b *bytes.Buffer) {
 		}
 		fmt.Fprintf(t, "%d\t%.4g\t%.2g\t%.2f\t%s\t%.4g\t%.4g\t", i+1, s.Score, s.ScoreSE, s.PFirst, ranks, s.Lambda, s.Loss)
 		for _, k := range keys {
-			if v, ok := s.Values[k.key]; ok {
+			if v, ok := s.Values[k.key]; ok && !math.IsNaN(v) {
 				fmt.Fprintf(t, k.format+"\t", v)
 			} else {
 				fmt.Fprint(t, "–\t")
@@ -76,7 +76,7 @@ func (r result) writeRanking(b *bytes.Buffer) {
 	if !same(r.Runs) {
 		fmt.Fprint(b, " (of the first; others have other lengths)")
 	}
-	fmt.Fprint(b, "; RankMe, participation ratio and held-out SIGReg: of the last evaluation\n")
+	fmt.Fprint(b, "; RankMe, participation ratio, α-ReQ and held-out SIGReg: of the last evaluation\n")
 	for _, s := range r.Skipped {
 		fmt.Fprintf(b, "not ranked: %s: %s\n", s.Name, s.Why)
 	}

@@ -202,7 +202,7 @@ func TestSharedCheckpoints(t *testing.T) {
 		"facenet_pnet.pt":       ": PyTorch legacy pickle, 13 tensors of 6632 elements, 26.5 kB\n\nconv1.weight    float32  [10 3 3 3]   1.08 kB\n",
 		"fortran_tensor_3d.pth": ": PyTorch zip, 1 tensor of 24 elements, 192 bytes\n\ntensor_fortran  int64  [2 3 4]  192 bytes\n",
 		"lpips_squeeze.pth":     ": PyTorch legacy pickle, 7 tensors of 2240 elements, 8.96 kB\n\nlin0.model.1.weight  float32  [1 64 1 1]   256 bytes\n",
-		"resnet20-12fca82f.th":  ": PyTorch legacy pickle, 97 tensors of 271098 elements, 1.08 MB\nkey: state_dict\n\nconv1.weight               float32  [16 3 3 3]   1.73 kB\n",
+		"resnet20-12fca82f.th":  ": PyTorch legacy pickle, 97 tensors of 271098 elements, 1.08 MB\nkey: state_dict\nlayout: cifar-resnet (ResNets for CIFAR's images, as akamaster/pytorch_resnet_cifar10 has them)\n\nconv1.weight               float32  [16 3 3 3]   1.73 kB\n",
 		"test.pt":               ": PyTorch zip, 1 tensor of 8 elements, 64 bytes\n\ntest  int64  [2 4]  64 bytes\n",
 		"test_with_key.pt":      ": PyTorch zip, 1 tensor of 8 elements, 64 bytes\nkey: model_state_dict\n\ntest  int64  [2 4]  64 bytes\n",
 		"voices.safetensors":    ": safetensors, 2 tensors of 64812 elements, 292 kB\n\ntokens  int64  [1 982 33]  259 kB\nmask    uint8  [1 982 33]  32.4 kB\n",

@@ -15,7 +15,7 @@ type source struct {
 	Prefix string   `yaml:"prefix" flag:"prefix" arg:"TEXT" help:"only keys that begin so, without it" group:"Names"`
 	Drop   []string `yaml:"drop" flag:"drop" arg:"TEXT,…" help:"leave out keys that begin so" group:"Names"`
 	Rename []string `yaml:"rename" flag:"rename" arg:"OLD=NEW,…" help:"other beginnings of keys; the first that fits counts" group:"Names"`
-	Layout string   `yaml:"layout" flag:"layout" arg:"NAME" help:"to timm's names, from those of auto (the keys tell), torchvision, clip, hf-clip, hf-vit, hf-dinov3, dinov3, dinov2, mae, dino, dino-resnet, openclip-timm or ijepa" group:"Names"`
+	Layout string   `yaml:"layout" flag:"layout" arg:"NAME" help:"to timm's names, from those of auto (the keys tell), torchvision, clip, hf-clip, hf-vit, hf-dinov3, dinov3, dinov2, mae, dino, dino-resnet, cifar-resnet, openclip-timm or ijepa" group:"Names"`
 }
 
 // auto is the layout that the keys tell.

@@ -24,7 +24,7 @@ from torch import nn
 
 from common import ROOT, values
 
-OWN = ("wren_",)  # variants that timm does not have
+OWN = ("wren_", "cifar_")  # variants that timm does not have
 
 CASES = {"native": (3, 2, 64, 64), "odd": (2, 2, 40, 72)}  # shapes of the inputs
 SEEDS = {"native": 15, "odd": 11}  # such that no value is so near a corner of ReLU that float32 takes the other side
@@ -66,6 +66,45 @@ class Wren(nn.Module):
 
     def forward(self, x):
         return self.head(self.forward_features(x).mean((2, 3)))
+
+
+class CIFARBlock(nn.Module):
+    def __init__(self, chans, out, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(chans, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
+        self.conv2, self.bn2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)
+        self.reduces, self.pad = stride > 1, (out - chans) // 2
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        if self.reduces:
+            x = torch.nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+        return torch.relu(y + x)
+
+
+class CIFARResNet(nn.Module):
+    """He et al., arXiv 1512.03385, section 4.2, with shortcuts of option A."""
+
+    def __init__(self, blocks, width=16, chans=3, classes=10):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(chans, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        for i in range(3):
+            out = width << i
+            first = CIFARBlock(out // 2, out, 2) if i else CIFARBlock(out, out, 1)
+            setattr(self, f"layer{i + 1}", nn.Sequential(first, *(CIFARBlock(out, out, 1) for _ in range(blocks - 1))))
+        self.fc = nn.Linear(out, classes)
+
+    def forward_intermediates(self, x, intermediates_only):
+        levels = [torch.relu(self.bn1(self.conv1(x)))]
+        for stage in (self.layer1, self.layer2, self.layer3):
+            levels.append(stage(levels[-1]))
+        return levels
+
+    def forward_features(self, x):
+        return self.forward_intermediates(x, True)[-1]
+
+    def forward(self, x):
+        return self.fc(self.forward_features(x).mean((2, 3)))
 
 
 vit = partial(VisionTransformer, img_size=64, patch_size=8, in_chans=2, num_classes=0, embed_dim=24, depth=2, num_heads=2,
@@ -113,6 +152,7 @@ MODELS = {
         decode_arch_def([["ds_r1_k3_s1_e1_c8_se0.25"], ["ir_r2_k3_s2_e4_c16_se0.25"], ["ir_r1_k5_s2_e6_c24_se0.25"]]),
         num_classes=3, in_chans=2, stem_size=8, num_features=32, act_layer=nn.SiLU),
     "regnet": lambda: RegNet(RegNetCfg(w0=8, wa=8.0, wm=2.0, group_size=4, depth=6, se_ratio=0.25), in_chans=2, num_classes=3),
+    "cifar-resnet": lambda: CIFARResNet(2, width=4, chans=2, classes=3),
     "wren": lambda: Wren(8, (1, 2, 1)),
 }
 
@@ -178,6 +218,9 @@ def record(model):
             out[f"{case}/tokens"] = digest([tokens])
             levels = model.forward_intermediates(x, intermediates_only=True)
             out[f"{case}/levels"] = digest(levels)
+            if getattr(model, "cls_token", None) is not None:
+                last = model.forward_intermediates(x, indices=2, norm=True, return_prefix_tokens=True, intermediates_only=True)
+                out[f"{case}/class"] = torch.cat([prefix[:, 0] for _, prefix in last], dim=1)
         x.requires_grad_()
         model.zero_grad()
         y = model.train()(x)

@@ -99,6 +99,7 @@ func runCharts(c *Curves, gaussian float64) []*chart {
 		eval("sigreg", "projections", 1), eval("sigreg_embeddings", "embeddings, standardised", 1))
 	add("rank", "Rank of the embeddings", "dimensions in which held-out embeddings spread; it falls where they collapse", 0,
 		eval("rankme", "RankMe", 1), eval("participation", "participation ratio", 1))
+	add("alpha", "α-ReQ", "how fast the eigenvalues of held-out embeddings’ covariance fall; dashed: 1, near which features generalise best", 1, eval("alpha_req", "", 1))
 	add("lr", "Learning rate", "", 0, step("lr"))
 	add("grad", "Gradient norm", "before clipping", 0, step("grad"))
 	add("rate", "Throughput", "images per second, not views", 0, step("rate"))

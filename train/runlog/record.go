@@ -35,9 +35,10 @@ type Step struct {
 type Eval struct {
 	Step  int     // optimiser steps done
 	Epoch float64 // passes over the data done, with its fraction
-	// Values are figures by name. Of some held-out images: "rankme" and "participation", the rank of embeddings; "sigreg" of
-	// projections and "sigreg_embeddings", beside "sigreg_expected" of a Gaussian; with labels "online_knn" and
-	// "online_linear", accuracies in [0, 1]. Of all images, at the end of a run: "knn" and "linear".
+	// Values are figures by name. Of some held-out images: "rankme" and "participation", the rank of embeddings, and
+	// "alpha_req", how fast the eigenvalues of their covariance fall; "sigreg" of projections and "sigreg_embeddings", beside
+	// "sigreg_expected" of a Gaussian; with labels "online_knn" and "online_linear", accuracies in [0, 1]. Of all images, at
+	// the end of a run: "knn" and "linear".
 	Values map[string]float64
 
 	Seconds float64 // that it took; 0 if it was not measured

@@ -82,6 +82,9 @@ func (f Flags) Check() error {
 	return errors.Join(f.Encoder.Check(), number{"workers", f.Workers, 1}.check(), number{"batch-size", f.BatchSize, 1}.check())
 }
 
+// CheckMachine names what can be seen to be wrong with where there are computations, and nothing of the encoder.
+func (f Encoder) CheckMachine() error { return number{"threads", f.Threads, 0}.check() }
+
 // Load makes the encoder. The caller closes it.
 func (f Flags) Load() (*vision.Model, error) {
 	m, err := f.Encoder.Load()
@@ -118,17 +121,14 @@ func (f Encoder) Check() error {
 	return errors.Join(errs...)
 }
 
-// Load makes the encoder. The caller closes it.
-func (f Encoder) Load() (*vision.Model, error) {
+// options are those of loading the weights.
+func (f Encoder) options() (vision.LoadOptions, error) {
 	device, err := torch.ParseDevice(f.Device)
 	if err != nil {
-		return nil, err
+		return vision.LoadOptions{}, err
 	}
 	rename, err := weights.ParseRename(f.Rename)
-	if err != nil {
-		return nil, err
-	}
-	m, err := vision.LoadFile(f.Weights, vision.LoadOptions{
+	return vision.LoadOptions{
 		Spec: vision.Spec{
 			Name: f.Name, ImageSize: f.ImageSize, PatchSize: f.PatchSize, Channels: f.Channels, NumClasses: f.NumClasses,
 			Width: f.Width, Depth: f.Depth, Heads: f.Heads,
@@ -140,7 +140,16 @@ func (f Encoder) Load() (*vision.Model, error) {
 		Layout:   f.Layout,
 		DropHead: f.DropHead,
 		Lenient:  !f.Strict,
-	})
+	}, err
+}
+
+// Load makes the encoder. The caller closes it.
+func (f Encoder) Load() (*vision.Model, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	m, err := vision.LoadFile(f.Weights, o)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +160,41 @@ func (f Encoder) Load() (*vision.Model, error) {
 		}
 		m.Mean, m.Std = f.Mean, f.Std
 	}
+	return m, nil
+}
+
+// CheckUntrained is Check for [Flags.Untrained], which can do without weights.
+func (f Flags) CheckUntrained() error {
+	if f.Weights == "" && f.Name == "" {
+		return errors.New("--untrained: of which encoder? expected --model, or --weights of a file that says it")
+	}
+	if f.Weights == "" {
+		f.Weights = "none"
+	}
+	return f.Check()
+}
+
+// Untrained makes the encoder that --model names, or that the file of weights is of, with initial weights drawn from seed. The
+// caller closes it.
+func (f Flags) Untrained(seed uint64) (*vision.Model, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	info := vision.FileInfo{Spec: o.Spec}
+	if f.Weights != "" {
+		if info, err = vision.Inspect(f.Weights, o); err != nil {
+			return nil, err
+		}
+	}
+	if len(f.Mean) > 0 {
+		info.Mean, info.Std = f.Mean, f.Std
+	}
+	m, err := vision.Untrained(info, seed, o.Torch)
+	if err != nil {
+		return nil, fmt.Errorf("--untrained: %w", err)
+	}
+	m.BF16 = f.Precision == "bf16"
 	return m, nil
 }
 

@@ -181,6 +181,12 @@ var layouts = []*Layout{
 		prefixes: []string{"backbone."}, marks: []string{"conv1.weight", "layer1.0.conv1.weight"},
 	},
 	{
+		Name: "cifar-resnet", About: "ResNets for CIFAR's images, as akamaster/pytorch_resnet_cifar10 has them",
+		prefixes: []string{""}, marks: []string{"conv1.weight", "layer1.0.conv1.weight", "layer3.0.conv1.weight", "linear.weight"},
+		absent: []string{"layer4.0.conv1.weight"},
+		rules:  []rule{to("fc.*", "linear.*")},
+	},
+	{
 		Name: "openclip-timm", About: "OpenCLIP over one of timm's encoders",
 		prefixes: []string{"visual.trunk."}, marks: []string{"patch_embed.proj.weight", "blocks.0.attn.qkv.weight"},
 	},
