@@ -16,7 +16,6 @@ import (
 	"github.com/gojepa/gojepa/eval/look"
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/internal/cli"
-	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
@@ -117,11 +116,11 @@ func run(ctx context.Context, o options, log io.Writer) error {
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
 		return err
 	}
-	maps, err := mapsOf(ctx, m, shown)
+	maps, err := look.MapsOf(ctx, m.Thread, m.Encoder, shown, m.Mean, m.Std)
 	if err != nil {
 		return err
 	}
-	colours, err := look.Colours(maps.Tokens, maps.N, maps.Side, maps.Side)
+	colours, err := look.Colours(ctx, m.Thread, maps.Tokens, maps.N, maps.Side, maps.Side)
 	if err != nil {
 		return err
 	}
@@ -148,25 +147,6 @@ func run(ctx context.Context, o options, log io.Writer) error {
 	}
 	fmt.Fprintf(log, "%s: pca.png, attention.png (%s), neighbours.png of %d images\n", o.Out, maps.Of, len(shown))
 	return nil
-}
-
-// mapsOf encodes images that are prepared.
-func mapsOf(ctx context.Context, m *vision.Model, all []*images.Image) (*look.Maps, error) {
-	var x []float32
-	for _, img := range all {
-		at, plane := len(x), m.Size*m.Size
-		x = images.AppendFloats(append(x, img.Float...), img.Pix)
-		for i := range x[at:] {
-			c := i / plane
-			x[at+i] = float32((float64(x[at+i]) - m.Mean[c]) / m.Std[c])
-		}
-	}
-	var maps *look.Maps
-	var failed error
-	err := m.Thread.Do(ctx, func(s *torch.Scope) {
-		maps, failed = look.NewMaps(s, m.Encoder, s.FromFloat32(x, int64(len(all)), int64(len(m.Mean)), int64(m.Size), int64(m.Size)))
-	})
-	return maps, errors.Join(err, failed)
 }
 
 // neighbours are the rows of the sheet of nearest images.
