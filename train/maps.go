@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	mappedImages = 8   // that the page shows maps of
+	mappedImages = 9   // that the page shows maps of
 	mapSide      = 144 // pixels of the longer side of a picture on the page
 )
 

@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"train/...":           {"lejepa", "sigreg", "train/...", "vision/images", "vision/views"},
 	"cmd/...":             {"cmd/internal/...", "eval", "eval/...", "lejepa", "sigreg", "sigreg/gaussianity", "torch", "torch/weights", "torch/weights/layout", "train", "train/...", "vision", "vision/images", "vision/views"},
 	"internal/...":        {},
+	"notebooks/...":       {"sigreg", "sigreg/gaussianity", "torch"},
 	"scripts/...":         {"lejepa", "sigreg", "torch", "torch/nn", "torch/weights", "train", "train/runlog", "vision"},
 }
 

@@ -165,9 +165,9 @@ def check_values(page, folder):
 
 
 def check_maps(page):
-    """Eight images with two maps each, which differ, and a dot for each image that was evaluated."""
+    """Nine images with two maps each, which differ, and a dot for each image that was evaluated."""
     rows = page.page.evaluate("[...document.querySelectorAll('.maps .row')].map((r) => [...r.querySelectorAll('img')].map((i) => i.src))")
-    check(len(rows) == 8 and all(len(set(r)) == 3 for r in rows), f"{page.name}: maps of {len(rows)} images")
+    check(len(rows) == 9 and all(len(set(r)) == 3 for r in rows), f"{page.name}: maps of {len(rows)} images")
     dots = page.page.evaluate("[...document.querySelectorAll('.scatter path')].map((p) => (p.getAttribute('d').match(/M/g) || []).length)")
     said = int(re.match(r"(\d+) images", page.page.locator("[data-part=projection] .note").inner_text()).group(1))
     check(len(dots) == 2 and sum(dots) == said, f"{page.name}: {dots} dots in the projection of {said} images")

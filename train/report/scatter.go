@@ -74,10 +74,12 @@ func (s *Scatter) Groups() []ScatterGroup {
 	return all
 }
 
-// Size of the drawing, in units of its view box.
+// Size of the drawing, in units of its view box. It is as high as the points want it.
 const (
-	scatterWidth, scatterHeight = 560.0, 460.0
-	scatterMargin               = 24.0
+	scatterWidth  = 560.0
+	leastHeight   = 200.0
+	mostHeight    = 460.0
+	scatterMargin = 24.0
 )
 
 // scatterView is the drawing, ready for the template.
@@ -111,17 +113,18 @@ func newScatter(s *Scatter) (*scatterView, error) {
 		return nil, nil
 	}
 	x, y := interval{slices.Min(s.X), slices.Max(s.X)}, interval{slices.Min(s.Y), slices.Max(s.Y)}
-	unit := max((x.high-x.low)/(scatterWidth-2*scatterMargin), (y.high-y.low)/(scatterHeight-2*scatterMargin))
+	unit := max((x.high-x.low)/(scatterWidth-2*scatterMargin), (y.high-y.low)/(mostHeight-2*scatterMargin))
 	if unit == 0 {
 		unit = 1
 	}
-	v := &scatterView{Width: scatterWidth, Height: scatterHeight, XLabel: s.XLabel, YLabel: s.YLabel, Legend: s.Labels != nil, Count: n}
+	height := math.Ceil(max(leastHeight, (y.high-y.low)/unit+2*scatterMargin))
+	v := &scatterView{Width: scatterWidth, Height: height, XLabel: s.XLabel, YLabel: s.YLabel, Legend: s.Labels != nil, Count: n}
 	for _, g := range s.Groups() {
 		p := scatterPoints{Name: g.Name, Count: fmt.Sprint(len(g.Index)), Colour: fmt.Sprintf("#%02x%02x%02x", g.Colour.R, g.Colour.G, g.Colour.B)}
 		p.Swatch = template.CSS("background:" + p.Colour)
 		var path strings.Builder
 		for _, i := range g.Index {
-			fmt.Fprintf(&path, "M%g %gh0", round(scatterWidth/2+(s.X[i]-(x.low+x.high)/2)/unit), round(scatterHeight/2-(s.Y[i]-(y.low+y.high)/2)/unit))
+			fmt.Fprintf(&path, "M%g %gh0", round(scatterWidth/2+(s.X[i]-(x.low+x.high)/2)/unit), round(height/2-(s.Y[i]-(y.low+y.high)/2)/unit))
 		}
 		p.Path = path.String()
 		v.Groups = append(v.Groups, p)

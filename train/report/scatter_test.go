@@ -40,14 +40,14 @@ func TestScatter(t *testing.T) {
 	s := &Scatter{X: []float64{-1, 1, 0}, Y: []float64{0, 0, 1}, Labels: []string{"a", "b", "a"}, XLabel: "first", YLabel: "second"}
 	html := render(t, &Report{Projection: s})
 	// One unit is (560 - 48) / 2 across and as much up, around the middle.
-	assert.Contains(t, html, `d="M24 358h0M280 102h0"`)
-	assert.Contains(t, html, `d="M536 358h0"`)
+	assert.Contains(t, html, `d="M24 280h0M280 24h0"`)
+	assert.Contains(t, html, `d="M536 280h0"`)
 	assert.Contains(t, html, "3 images on the two principal components")
 	assert.Contains(t, html, "</i>a <small>2</small>")
 	s.Labels = nil
 	assert.NotContains(t, render(t, &Report{Projection: s}), `class="classes"`)
 	same := render(t, &Report{Projection: &Scatter{X: []float64{3, 3}, Y: []float64{4, 4}}})
-	assert.Contains(t, same, `d="M280 230h0M280 230h0"`, "points that are all the same")
+	assert.Contains(t, same, `d="M280 100h0M280 100h0"`, "points that are all the same")
 	assert.NotContains(t, render(t, &Report{Projection: &Scatter{X: []float64{1}, Y: []float64{1}}}), `class="scatter"`)
 
 	const evil = `"><script>alert('x')</script>`
