@@ -45,7 +45,7 @@ directions; the others as it is. descent.json has each test's value at each step
 	}
 	cmd.Flags("Descent", &o)
 	os.Exit(cmd.Main(os.Args[1:], os.Stdout, os.Stderr, func(ctx context.Context, _ []string) error {
-		return run(ctx, o, os.Stderr)
+		return run(ctx, o, os.Stdout)
 	}))
 }
 
@@ -77,7 +77,7 @@ type descent struct {
 	Gaussian float64   `json:"gaussian"` // mean over 100 sets of Gaussian samples
 }
 
-func run(ctx context.Context, o options, log io.Writer) error {
+func run(ctx context.Context, o options, out io.Writer) error {
 	th, err := torch.Start(torch.Options{Threads: o.Threads})
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func run(ctx context.Context, o options, log io.Writer) error {
 			}); err != nil {
 				return err
 			}
-			fmt.Fprintf(log, "%-18s %9.4g to %9.4g; Gaussian samples %9.4g\n", t.Name, d.Values[0], d.Values[o.Steps], d.Gaussian)
+			fmt.Fprintf(out, "%-18s %9.4g to %9.4g; Gaussian samples %9.4g\n", t.Name, d.Values[0], d.Values[o.Steps], d.Gaussian)
 			all = append(all, d)
 		}
 	}
