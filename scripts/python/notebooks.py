@@ -23,6 +23,17 @@ LARGEST = 1_500_000  # bytes of all notebooks
 SECONDS = 900  # that a cell may take on a machine that is busy
 
 
+def joined(outputs):
+    """Outputs, with what was printed in pieces as one."""
+    whole = []
+    for o in outputs:
+        if o.output_type == "stream" and whole and whole[-1].output_type == "stream":
+            whole[-1].text += o.text
+        else:
+            whole.append(o)
+    return whole
+
+
 def clean(book):
     """Leaves what is the same wherever and whenever the notebook is executed."""
     book.metadata = nbformat.from_dict({
@@ -30,7 +41,7 @@ def clean(book):
     for i, cell in enumerate(book.cells):
         cell.id, cell.metadata = f"cell-{i}", nbformat.from_dict({})
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.output_type != "stream" or o.name == "stdout"]  # the rest is progress
+            cell.outputs = joined(o for o in cell.outputs if o.output_type != "stream" or o.name == "stdout")  # the rest is progress
 
 
 def problems(text):
