@@ -8,6 +8,7 @@ PACKAGES   ?= ./...
 TEST_FLAGS ?= -timeout 30m
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
+NOTEBOOK_FLAGS ?=
 
 TOOLS     := .cache/bin
 ENV       := . scripts/env.sh
@@ -18,7 +19,7 @@ install    = mkdir -p $(TOOLS) && GOBIN=$(CURDIR)/$(TOOLS)/tmp CGO_ENABLED=0 GOF
              mv $(TOOLS)/tmp/$(notdir $(firstword $(subst @, ,$(1)))) $@ && \
              rmdir $(TOOLS)/tmp
 
-.PHONY: help demo test lint bench bench-sigreg bench-step bench-views bench-weights parity check-python clean
+.PHONY: help demo test lint bench bench-sigreg bench-step bench-views bench-weights parity check-python notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +59,10 @@ parity: ## print the certificate of 50 training steps beside PyTorch's, and a ro
 check-python: ## have PyTorch, timm and Chromium read what gojepa writes (5 GB in .venv, once)
 	@scripts/python/setup.sh
 	@$(ENV) && for check in scripts/python/check_*.py; do echo "$$check" && .venv/bin/python "$$check" || exit 1; done
+
+notebooks: ## execute the notebooks and keep what they draw (NOTEBOOK_FLAGS=--check keeps nothing)
+	@scripts/python/setup.sh
+	@$(ENV) && .venv/bin/python scripts/python/notebooks.py $(NOTEBOOK_FLAGS)
 
 clean: ## remove the tools and .venv (runs stay, and libtorch in ~/.cache/gojepa)
 	rm -rf $(TOOLS) .venv

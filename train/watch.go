@@ -98,6 +98,9 @@ func (r *run) skipped() (all []report.Skipped) {
 func (r *run) report(ctx context.Context, values map[string]float64) error {
 	r.showViews(ctx)
 	r.showEvaluation(ctx)
+	if err := r.showMaps(ctx); err != nil {
+		return err
+	}
 	r.board.Set(func(p *report.Report) {
 		p.Summary = fmt.Sprintf("%s, %d steps on %s images in %s.", r.encoderName(), r.at.Step, thousands(r.data.train.Len()), progress.Duration(r.at.Elapsed))
 		if _, labelled := values["knn"]; labelled {

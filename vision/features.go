@@ -72,6 +72,7 @@ func (c *ClassTokens) Dim() int64 { return int64(c.blocks) * int64(c.encoder.spe
 // attender is a network with attention over the whole image.
 type attender interface {
 	attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor
+	lastAttention(s *torch.Scope, x torch.Tensor, p nn.Pass) (tokens, weights torch.Tensor)
 }
 
 // Attends says whether the encoder has the maps of [Encoder.Attention].
@@ -84,11 +85,27 @@ func (e *Encoder) Attends() bool {
 // the T tokens, in the order of [Encoder.Tokens], every token takes; rows add up to 1. An encoder without attention over
 // the whole image panics with a *[torch.Error], which Do returns. Gradient flows.
 func (e *Encoder) Attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor {
+	n := e.attender(x)
+	return e.several(s, x, func(s *torch.Scope, x torch.Tensor) []torch.Tensor { return n.attention(s, x, p) })
+}
+
+// LastAttention is [Encoder.Tokens] of x and the last of its [Encoder.Attention], by encoding x once. It panics as Attention does.
+func (e *Encoder) LastAttention(s *torch.Scope, x torch.Tensor, p nn.Pass) (tokens, weights torch.Tensor) {
+	n := e.attender(x)
+	both := e.several(s, x, func(s *torch.Scope, x torch.Tensor) []torch.Tensor {
+		tokens, weights := n.lastAttention(s, x, p)
+		return []torch.Tensor{tokens, weights}
+	})
+	return both[0], both[1]
+}
+
+// attender is the encoder's network, asked for the attention of x.
+func (e *Encoder) attender(x torch.Tensor) attender {
 	n, ok := e.net.(attender)
 	if !ok {
 		panic(&torch.Error{Op: e.spec.Name, Args: []string{x.String()}, Msg: "attention of a model that has none over the whole image"})
 	}
-	return e.several(s, x, func(s *torch.Scope, x torch.Tensor) []torch.Tensor { return n.attention(s, x, p) })
+	return n
 }
 
 // several runs f on images in a scope of its own and hands its results to s.

@@ -73,10 +73,16 @@ func TestAttentionMaps(t *testing.T) {
 		n, ok := e.net.(*vitNet)
 		if !ok {
 			assert.Panics(t, func() { e.Attention(s, x, nn.Pass{}) })
+			assert.Panics(t, func() { e.LastAttention(s, x, nn.Pass{}) })
 			return
 		}
 		maps := e.Attention(s, x, nn.Pass{})
 		require.Len(t, maps, len(n.blocks))
+		before := s.Live()
+		tokens, last := e.LastAttention(s, x, nn.Pass{})
+		assert.Equal(t, before+2, s.Live())
+		assert.Equal(t, e.Tokens(s, x, nn.Pass{}).Float64s(), tokens.Float64s())
+		assert.Equal(t, maps[len(maps)-1].Float64s(), last.Float64s())
 		x = e.cast(x)
 		r := n.rotary(s, 8, 12)
 		in := n.embedded(s, x, 8, 12)

@@ -226,6 +226,11 @@ func (n *vitNet) patches(x torch.Tensor) torch.Tensor {
 // tokens are the last block's, normalised unless the norm comes after the average.
 func (n *vitNet) tokens(s *torch.Scope, x torch.Tensor, p nn.Pass) torch.Tensor {
 	n.walk(s, x, p, func(_ *vitBlock, _, y torch.Tensor) { x = y })
+	return n.normed(s, x)
+}
+
+// normed makes the tokens of what the last block leaves.
+func (n *vitNet) normed(s *torch.Scope, x torch.Tensor) torch.Tensor {
 	if n.normLast {
 		return x
 	}
@@ -265,13 +270,20 @@ func (n *vitNet) classTokens(s *torch.Scope, x torch.Tensor, p nn.Pass, blocks i
 func (n *vitNet) attention(s *torch.Scope, x torch.Tensor, p nn.Pass) []torch.Tensor {
 	r := n.rotary(s, x.Size(2)/n.patch, x.Size(3)/n.patch)
 	var maps []torch.Tensor
-	n.walk(s, x, p, func(b *vitBlock, in, _ torch.Tensor) {
-		maps = append(maps, s.Child(func(s *torch.Scope) torch.Tensor {
-			q, k, _ := b.qkv(s, b.norm1.Forward(s, in), r)
-			return attentionWeights(q, k)
-		}))
-	})
+	n.walk(s, x, p, func(b *vitBlock, in, _ torch.Tensor) { maps = append(maps, b.weights(s, in, r)) })
 	return maps
+}
+
+// lastAttention are the tokens, and the weights of the last block.
+func (n *vitNet) lastAttention(s *torch.Scope, x torch.Tensor, p nn.Pass) (tokens, weights torch.Tensor) {
+	r := n.rotary(s, x.Size(2)/n.patch, x.Size(3)/n.patch)
+	n.walk(s, x, p, func(b *vitBlock, in, y torch.Tensor) {
+		if b == n.blocks[len(n.blocks)-1] {
+			weights = b.weights(s, in, r)
+		}
+		x = y
+	})
+	return n.normed(s, x), weights
 }
 
 // embedded cuts x [N, C, H, W] into h×w patches and returns a token for each, after those of the prefix.

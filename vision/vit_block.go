@@ -151,6 +151,14 @@ func (b *vitBlock) attention(s *torch.Scope, x torch.Tensor, r *rotary) torch.Te
 	})
 }
 
+// weights are the attention [N, heads, T, T] of the block for what goes into it, x [N, T, width].
+func (b *vitBlock) weights(s *torch.Scope, x torch.Tensor, r *rotary) torch.Tensor {
+	return s.Child(func(s *torch.Scope) torch.Tensor {
+		q, k, _ := b.qkv(s, b.norm1.Forward(s, x), r)
+		return attentionWeights(q, k)
+	})
+}
+
 // qkv makes queries, keys and values [N, heads, T, d] out of normalised tokens.
 func (b *vitBlock) qkv(s *torch.Scope, x torch.Tensor, r *rotary) (q, k, v torch.Tensor) {
 	a := &b.attn

@@ -16,21 +16,24 @@ import (
 	"github.com/gojepa/gojepa/eval/look"
 	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/internal/cli"
-	"github.com/gojepa/gojepa/torch"
+	"github.com/gojepa/gojepa/train"
 	"github.com/gojepa/gojepa/train/config"
-	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
 )
 
 // options are the command's flags.
 type options struct {
+	Run        string            `yaml:"run" flag:"run" arg:"DIR" help:"a run's folder: its encoder, or that of its last checkpoint while it is not finished, and its images, those of --test-data if it had any; in place of --weights, and of --data if no others are wanted"`
 	Data       string            `yaml:"data" flag:"data" arg:"PATH" help:"images: a folder, a list, .tar or .parquet files, as cmd/train takes them"`
+	Labels     bool              `yaml:"labels" flag:"labels" help:"the folders' names are classes, or the usual column of labels, and colour the projection; with --run, as the run had them"`
 	Collection config.Collection `yaml:",inline"`
 	Out        string            `yaml:"out" flag:"out" arg:"DIR" help:"folder for the pictures; it is made if it is not there"`
 	Images     int               `yaml:"images" flag:"images" arg:"N" help:"images to draw, evenly over the collection"`
-	Among      int               `yaml:"among" flag:"among" arg:"N" help:"images to look for neighbours among, likewise"`
+	Among      int               `yaml:"among" flag:"among" arg:"N" help:"images to look for neighbours among, and of the projection, likewise"`
 	Neighbours int               `yaml:"neighbours" flag:"neighbours" arg:"N" help:"nearest images of each"`
 	Model      model.Flags       `yaml:",inline"`
+
+	test bool // the images are a run's to test with
 }
 
 func defaults() options {
@@ -51,9 +54,14 @@ func command(o *options) *cli.Command {
 		About: `pca.png has each image beside the first three principal components of its patches' tokens, as red, green and blue that
 mean the same in all images. attention.png has the attention of a ViT's class token to patches in the last block, the mean of all
 heads and then each; without class token it is that of all patches, and of encoders without attention the length of the tokens.
-neighbours.png has the nearest images by the cosine of their features, the image itself first.`,
-		Examples: []cli.Example{{For: "what a run has trained", Line: "look --weights runs/photos/encoder.safetensors --data photos --out pictures"}},
-		Check:    o.check,
+neighbours.png has the nearest images by the cosine of their features, the image itself first. projection.png has features as
+dots, on the two principal components of the largest variance, coloured by class if there are --labels.`,
+		Examples: []cli.Example{
+			{For: "what a run has trained, on its own images", Line: "look --run runs/photos --out pictures"},
+			{For: "other images, whose folders are classes", Line: "look --run runs/photos --data others --labels --out pictures"},
+			{For: "timm's weights", Line: "look --weights model.pt --model vit_small_patch16_224 --data photos --out pictures"},
+		},
+		Check: o.check,
 	}
 	cmd.Flags("Data", o)
 	return cmd
@@ -61,7 +69,7 @@ neighbours.png has the nearest images by the cosine of their features, the image
 
 func (o *options) check() error {
 	var errs []error
-	if o.Data == "" {
+	if o.Data == "" && o.Run == "" {
 		errs = append(errs, errors.New("--data: missing; expected a folder of images or the like"))
 	}
 	if o.Out == "" {
@@ -75,29 +83,30 @@ func (o *options) check() error {
 			errs = append(errs, fmt.Errorf("--%s: %d, expected 1 or more", n.flag, n.value))
 		}
 	}
-	return errors.Join(append(errs, model.CheckImages(o.Collection), o.Model.Check())...)
-}
-
-// spread is n images of a collection, evenly over it.
-func spread(src images.Source, n int) images.Subset {
-	n = min(n, src.Len())
-	s := images.Subset{Source: src}
-	for i := range n {
-		s.Index = append(s.Index, i*src.Len()/n)
+	enc := o.Model
+	if o.Run != "" {
+		if enc.Weights != "" {
+			errs = append(errs, errors.New("--run and --weights: expected one of them"))
+		}
+		enc.Weights = o.Run // what it has is known once it is looked into
 	}
-	return s
+	return errors.Join(append(errs, model.CheckImages(o.Collection), enc.Check())...)
 }
 
 // run draws what the options say and reports to log.
 func run(ctx context.Context, o options, log io.Writer) error {
+	if o.Run != "" {
+		var err error
+		if o, err = o.ofRun(); err != nil {
+			return err
+		}
+	}
 	m, err := o.Model.Load()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	src, err := model.OpenImages(ctx, o.Data, o.Collection, len(m.Mean), func(opts *images.OpenOptions) {
-		opts.Note = func(note string) { fmt.Fprintln(log, note) }
-	})
+	src, err := o.source(ctx, len(m.Mean), log)
 	if err != nil {
 		return err
 	}
@@ -117,88 +126,36 @@ func run(ctx context.Context, o options, log io.Writer) error {
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
 		return err
 	}
-	maps, err := mapsOf(ctx, m, shown)
+	components, attention, of, err := drawMaps(ctx, m, shown)
 	if err != nil {
 		return err
 	}
-	colours, err := look.Colours(maps.Tokens, maps.N, maps.Side, maps.Side)
-	if err != nil {
-		return err
-	}
-	var components, attention [][]image.Image
-	for i, img := range shown {
-		p := look.Thumbnail(img, side)
-		size := p.Bounds().Size()
-		components = append(components, []image.Image{p, look.Scale(colours[i], size.X, size.Y, false), look.Scale(colours[i], size.X, size.Y, true)})
-		row := []image.Image{p, look.Heat(maps.Map(i, -1), maps.Side, p)}
-		for h := 0; h < maps.Heads && maps.Heads > 1; h++ {
-			row = append(row, look.Heat(maps.Map(i, h), maps.Side, p))
-		}
-		attention = append(attention, row)
-	}
-	near, err := neighbours(ctx, m, o, extract, src)
-	if err != nil {
-		return err
-	}
-	for name, rows := range map[string][][]image.Image{"pca.png": components, "attention.png": attention, "neighbours.png": near} {
-		path := filepath.Join(o.Out, name)
-		if err := atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, look.Arrange(rows)) }); err != nil {
-			return fmt.Errorf("writing %s: %w", path, err)
-		}
-	}
-	fmt.Fprintf(log, "%s: pca.png, attention.png (%s), neighbours.png of %d images\n", o.Out, maps.Of, len(shown))
-	return nil
-}
-
-// mapsOf encodes images that are prepared.
-func mapsOf(ctx context.Context, m *vision.Model, all []*images.Image) (*look.Maps, error) {
-	var x []float32
-	for _, img := range all {
-		at, plane := len(x), m.Size*m.Size
-		x = images.AppendFloats(append(x, img.Float...), img.Pix)
-		for i := range x[at:] {
-			c := i / plane
-			x[at+i] = float32((float64(x[at+i]) - m.Mean[c]) / m.Std[c])
-		}
-	}
-	var maps *look.Maps
-	var failed error
-	err := m.Thread.Do(ctx, func(s *torch.Scope) {
-		maps, failed = look.NewMaps(s, m.Encoder, s.FromFloat32(x, int64(len(all)), int64(len(m.Mean)), int64(m.Size), int64(m.Size)))
-	})
-	return maps, errors.Join(err, failed)
-}
-
-// neighbours are the rows of the sheet of nearest images.
-func neighbours(ctx context.Context, m *vision.Model, o options, extract eval.ExtractOptions, src images.Source) ([][]image.Image, error) {
 	among := spread(src, max(o.Among, o.Images))
 	f, err := eval.Extract(ctx, m.Thread, m.Encoder, among, extract)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	queries := eval.Features{D: f.D}
-	for i := range min(o.Images, f.N) {
-		queries.X = append(queries.X, f.Row(i*f.N/min(o.Images, f.N))...)
-		queries.N++
-	}
-	found, err := eval.Neighbours(ctx, m.Thread, eval.Features{X: f.X, N: f.N, D: f.D}, queries, o.Neighbours+1)
+	near, err := neighbours(ctx, m, o, f, among)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var rows [][]image.Image
-	for _, list := range found {
-		var row []image.Image
-		for _, n := range list {
-			img, err := among.Image(ctx, f.Samples[n.Index])
-			if err != nil {
-				return nil, err
-			}
-			row = append(row, look.Thumbnail(img, side))
+	plane, err := train.Projection(ctx, m.Thread, f.Features)
+	if err != nil {
+		return err
+	}
+	sheet := func(rows [][]image.Image) func(io.Writer) error {
+		return func(w io.Writer) error { return png.Encode(w, look.Arrange(rows)) }
+	}
+	drawings := map[string]func(io.Writer) error{"pca.png": sheet(components), "attention.png": sheet(attention), "neighbours.png": sheet(near)}
+	if plane != nil {
+		drawings["projection.png"] = func(w io.Writer) error { return drawProjection(w, plane) }
+	}
+	for name, drawing := range drawings {
+		path := filepath.Join(o.Out, name)
+		if err := atomicfile.Write(path, drawing); err != nil {
+			return fmt.Errorf("writing %s: %w", path, err)
 		}
-		rows = append(rows, row)
 	}
-	return rows, nil
+	fmt.Fprintf(log, "%s: pca.png, attention.png (%s), neighbours.png of %d images; projection.png of %d\n", o.Out, of, len(shown), f.N)
+	return nil
 }
-
-// side is the longer side of a picture on a sheet, in pixels.
-const side = 160

@@ -13,8 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gojepa/gojepa/cmd/internal/cmdtest"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/torchtest"
+	"github.com/gojepa/gojepa/train"
+	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision"
 )
 
@@ -47,7 +50,7 @@ func place(t *testing.T, spec vision.Spec) (dir string) {
 	return dir
 }
 
-func draw(line ...string) (string, error) {
+func drawn(line ...string) (string, error) {
 	o := defaults()
 	if _, err := command(&o).Parse(line); err != nil {
 		return "", err
@@ -70,22 +73,73 @@ func TestPictures(t *testing.T) {
 		dir := place(t, c.spec)
 		line := []string{"--weights", filepath.Join(dir, "w.safetensors"), "--data", filepath.Join(dir, "images"), "--device", "cpu", "--neighbours", "2"}
 		out := filepath.Join(dir, "new", "pictures")
-		log, err := draw(append(line, "--out", out)...)
+		log, err := drawn(append(line, "--out", out)...)
 		require.NoError(t, err)
 		assert.Contains(t, log, c.says)
-		_, err = draw(append(line, "--out", dir)...)
+		_, err = drawn(append(line, "--out", dir)...)
 		require.NoError(t, err)
-		for file, columns := range map[string]int{"pca.png": 3, "attention.png": c.columns, "neighbours.png": 3} {
+		for file, columns := range map[string]int{"pca.png": 3, "attention.png": c.columns, "neighbours.png": 3, "projection.png": 0} {
 			data, err := os.ReadFile(filepath.Join(out, file))
 			require.NoError(t, err)
 			m, err := png.Decode(bytes.NewReader(data))
 			require.NoError(t, err)
-			assert.Equal(t, image.Rect(0, 0, 4+columns*164, 4+4*164), m.Bounds(), "%s of %s", file, name)
+			if want := image.Rect(0, 0, 4+columns*164, 4+4*164); columns > 0 {
+				assert.Equal(t, want, m.Bounds(), "%s of %s", file, name)
+			}
 			again, err := os.ReadFile(filepath.Join(dir, file))
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(data, again), "%s of %s", file, name)
 		}
 	}
+}
+
+// TestOfARun: encoder, images and labels are the run's, of a checkpoint too; other images can be named.
+func TestOfARun(t *testing.T) {
+	c := config.Default()
+	c.Data.Path, c.Data.Labels = cmdtest.Folder(t, 24), true
+	c.Data.TestPath = cmdtest.Folder(t, 10)
+	c.Encoder.Name = "vit_tiny_patch16_224"
+	c.Encoder.ImageSize, c.Encoder.PatchSize = config.Of(16), config.Of(4)
+	c.Encoder.Width, c.Encoder.Depth, c.Encoder.Heads = config.Of(12), config.Of(1), config.Of(2)
+	c.Views.Global.Count, c.Views.Local.Count = 2, 0
+	c.Loss.Slices, c.Projector = 8, config.Projector{Hidden: []int{8}, Dim: 4}
+	c.Schedule.BatchSize, c.Schedule.Steps = config.Of(8), config.Of(1)
+	c.Threads, c.Workers, c.Maps = config.Of(1), config.Of(1), false
+	c.Out = filepath.Join(t.TempDir(), "run")
+	_, err := train.Run(t.Context(), c)
+	require.NoError(t, err)
+
+	width := func(file string) int {
+		f, err := os.Open(file)
+		require.NoError(t, err)
+		defer f.Close()
+		m, err := png.Decode(f)
+		require.NoError(t, err)
+		return m.Bounds().Dx()
+	}
+	out := filepath.Join(t.TempDir(), "pictures")
+	log, err := drawn("--run", c.Out, "--out", out, "--device", "cpu")
+	require.NoError(t, err)
+	assert.Contains(t, log, "neighbours.png of 8 images; projection.png of 10", "those to test with")
+	assert.Equal(t, 900, width(filepath.Join(out, "projection.png")), "with a legend")
+	before, err := os.ReadFile(filepath.Join(out, "pca.png"))
+	require.NoError(t, err)
+
+	log, err = drawn("--run", c.Out, "--data", c.Data.Path, "--out", out, "--device", "cpu")
+	require.NoError(t, err)
+	assert.Contains(t, log, "projection.png of 24")
+	assert.Equal(t, 700, width(filepath.Join(out, "projection.png")), "no labels were asked for")
+
+	require.NoError(t, os.Remove(filepath.Join(c.Out, "encoder.safetensors")))
+	_, err = drawn("--run", c.Out, "--out", out, "--device", "cpu")
+	require.NoError(t, err)
+	after, err := os.ReadFile(filepath.Join(out, "pca.png"))
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(before, after), "the checkpoint's encoder is the run's")
+
+	require.NoError(t, os.Remove(filepath.Join(c.Out, "config.yaml")))
+	_, err = drawn("--run", c.Out, "--out", out, "--device", "cpu")
+	assert.ErrorContains(t, err, "--data says which images")
 }
 
 func TestBadInput(t *testing.T) {
@@ -98,9 +152,11 @@ func TestBadInput(t *testing.T) {
 		"--neighbours: 0, expected 1":     {"--weights", at("w.safetensors"), "--data", at("images"), "--out", at("o"), "--neighbours", "0"},
 		"there is no such file or folder": {"--weights", at("w.safetensors"), "--data", at("gone"), "--out", at("o")},
 		"expected multiples of the patch": {"--weights", at("w.safetensors"), "--data", at("images"), "--out", at("o"), "--image-size", "30"},
+		"there is no run with weights":    {"--run", dir, "--out", at("o")},
+		"expected one of them":            {"--run", dir, "--weights", at("w.safetensors"), "--out", at("o")},
 		"not a directory":                 {"--weights", at("w.safetensors"), "--data", at("images"), "--out", at("w.safetensors")},
 	} {
-		_, err := draw(line...)
+		_, err := drawn(line...)
 		assert.ErrorContains(t, err, want)
 	}
 }

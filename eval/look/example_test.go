@@ -1,13 +1,20 @@
 package look_test
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/gojepa/gojepa/eval/look"
+	"github.com/gojepa/gojepa/torch"
 )
 
 func ExampleNewPCA() {
-	p, err := look.NewPCA([]float32{0, 0, 1, 2, 2, 4, 3, 6}, 2, 1) // on a line of slope 2
+	th, err := torch.Start(torch.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer th.Close()
+	p, err := look.NewPCA(context.Background(), th, []float32{0, 0, 1, 2, 2, 4, 3, 6}, 2, 1) // on a line of slope 2
 	if err != nil {
 		panic(err)
 	}

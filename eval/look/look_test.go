@@ -17,9 +17,17 @@ import (
 	"github.com/gojepa/gojepa/torch/nn"
 	"github.com/gojepa/gojepa/torch/torchtest"
 	"github.com/gojepa/gojepa/vision"
+	"github.com/gojepa/gojepa/vision/images"
 )
 
 func TestMain(m *testing.M) { torchtest.Main(m) }
+
+func start(t *testing.T) *torch.Thread {
+	th, err := torch.Start(torch.Options{Threads: 1})
+	require.NoError(t, err)
+	t.Cleanup(th.Close)
+	return th
+}
 
 func golden(t *testing.T, name string, to any) {
 	data, err := os.ReadFile(filepath.Join("testdata", name))
@@ -42,18 +50,20 @@ func TestPCAEqualsNumPy(t *testing.T) {
 		Components                [][]float64
 	}
 	golden(t, "pca.json", &all)
+	th := start(t)
 	for _, g := range all {
 		x := torchtest.Values(1, g.N*g.D)
 		for i := range x {
 			x[i] = x[i]*float64(1+i%g.D) + float64(i%g.D)
 		}
-		p, err := NewPCA(single(x), g.D, 3)
+		p, err := NewPCA(t.Context(), th, single(x), g.D, 3)
 		require.NoError(t, err)
 		torchtest.Close(t, g.Mean, p.Mean, 1e-9, 0)
 		torchtest.Close(t, g.Variance, p.Variance, 1e-9, 0)
 		for i, c := range g.Components {
 			torchtest.Close(t, c, p.Components[i], 1e-8, 0)
 		}
+		assert.GreaterOrEqual(t, p.Total, p.Variance[0]+p.Variance[1]+p.Variance[2])
 		torchtest.Close(t, g.Projected, p.Project(single(x)), 1e-8, 0)
 	}
 }
@@ -92,7 +102,9 @@ func TestMaps(t *testing.T) {
 			{vision.Spec{Name: "vit_tiny_patch16_224", ImageSize: 32, PatchSize: 8, Width: 12, Depth: 1, Heads: 3, Registers: 2}, ClassAttention, 4, 3},
 			{vision.Spec{Name: "vit_small_patch16_dinov3", ImageSize: 32, PatchSize: 8, Width: 24, Depth: 1, Heads: 2}, ClassAttention, 4, 2},
 			{vision.Spec{Name: "vit_huge_patch14_gap_224", ImageSize: 32, PatchSize: 8, Width: 12, Depth: 1, Heads: 2}, MeanAttention, 4, 2},
-			{vision.Spec{Name: "resnet18", ImageSize: 64, Width: 4}, Energy, 2, 1},
+			{vision.Spec{Name: "resnet18", ImageSize: 128, Width: 4}, Energy, 4, 1},
+			{vision.Spec{Name: "resnet18", ImageSize: 64, Width: 4}, Energy, 4, 1}, // whose tokens are 2×2
+			{vision.Spec{Name: "resnet18", ImageSize: 8, Width: 4}, Energy, 4, 1},  // of the stem
 		} {
 			e, err := vision.New(s, c.spec, 1, torch.Float32)
 			require.NoError(t, err, c.spec.Name)
@@ -109,7 +121,11 @@ func TestMaps(t *testing.T) {
 				}
 				assert.InDelta(t, 1, sum, 1e-5)
 			}
-			all := e.Tokens(s, x, nn.Pass{}).Float32s()
+			tokens := e.Tokens(s, x, nn.Pass{})
+			all := tokens.Float32s()
+			if tokens.Size(1) < int64(c.side*c.side) {
+				all = levelTokens(s, e, x).Float32s()
+			}
 			d := len(m.Tokens) / (2 * c.side * c.side)
 			assert.Equal(t, all[e.Prefix()*d:(e.Prefix()+1)*d], m.Tokens[:d])
 			e.Close()
@@ -119,15 +135,16 @@ func TestMaps(t *testing.T) {
 
 // TestColours: images share their components, so that the same token has the same colour in both.
 func TestColours(t *testing.T) {
+	th := start(t)
 	x := single(torchtest.Values(5, 2*3*3*8))
 	copy(x[9*8+4*8:][:8], x[:8])
-	all, err := Colours(x, 2, 3, 3)
+	all, err := Colours(t.Context(), th, x, 2, 3, 3)
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	assert.Equal(t, image.Rect(0, 0, 3, 3), all[1].Bounds())
 	assert.Equal(t, all[0].At(0, 0), all[1].At(1, 1))
 	assert.NotEqual(t, all[0].At(0, 0), all[0].At(1, 0))
-	flat, err := Colours(make([]float32, 4*8), 1, 2, 2)
+	flat, err := Colours(t.Context(), th, make([]float32, 4*8), 1, 2, 2)
 	require.NoError(t, err)
 	assert.Equal(t, color.RGBA{128, 128, 128, 255}, flat[0].At(0, 0))
 }
@@ -145,6 +162,7 @@ func TestHeat(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
+	th := start(t)
 	nan := make([]float32, 8)
 	nan[5] = float32(math.NaN())
 	for want, c := range map[string]struct {
@@ -156,11 +174,15 @@ func TestBadInput(t *testing.T) {
 		"1 rows: expected two":     {make([]float32, 4), 4, 2},
 		"number 1 of row 1 is NaN": {nan, 4, 2},
 	} {
-		_, err := NewPCA(c.x, c.d, c.k)
+		_, err := NewPCA(t.Context(), th, c.x, c.d, c.k)
 		assert.ErrorContains(t, err, want)
 	}
-	_, err := Colours(make([]float32, 7), 1, 2, 2)
+	_, err := Colours(t.Context(), th, make([]float32, 7), 1, 2, 2)
 	assert.ErrorContains(t, err, "7 numbers for 1 maps of 2×2 tokens")
+	_, err = MapsOf(t.Context(), th, nil, nil, nil, nil)
+	assert.ErrorContains(t, err, "no images")
+	_, err = MapsOf(t.Context(), th, nil, []*images.Image{images.New(1, 8, 8), images.New(1, 8, 9)}, []float64{0}, []float64{1})
+	assert.ErrorContains(t, err, "image 1 has 1 channels of 8×9 samples, deep: false; expected 1 of 8×8")
 	torchtest.Do(t, func(s *torch.Scope) {
 		e, err := vision.New(s, vision.Spec{Name: "vit_tiny_patch16_224", ImageSize: 16, PatchSize: 8, Width: 12, Depth: 1, Heads: 1}, 1, torch.Float32)
 		require.NoError(t, err)

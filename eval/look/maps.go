@@ -3,6 +3,8 @@
 package look
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -15,12 +17,13 @@ import (
 	"github.com/gojepa/gojepa/torch/nn"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/images"
+	"github.com/gojepa/gojepa/vision/views"
 )
 
 // Maps are what an encoder makes of the places of square images.
 type Maps struct {
 	N, Side int       // images, and tokens along each side
-	Tokens  []float32 // [N, Side·Side, D], those of [vision.Encoder.Tokens] without class token and registers
+	Tokens  []float32 // [N, Side·Side, D], those of [vision.Encoder.Tokens] without class token and registers, or a finer level's
 
 	// Weights [N, Heads, Side·Side] add up to 1 over each map. Of says what they are.
 	Heads   int
@@ -35,6 +38,10 @@ const (
 	Energy         = "length of the tokens: the encoder has no attention over the whole image"
 )
 
+// finest is how many tokens along each side say something of places. An encoder without attention that pools fewer has maps of
+// the last of its levels that has as many.
+const finest = 4
+
 // NewMaps encodes x [N, C, S, S], normalised pixels, without gradient. Attention is that to patches: what class token and
 // registers take is left out, and the rest scaled to a sum of 1.
 func NewMaps(s *torch.Scope, e *vision.Encoder, x torch.Tensor) (*Maps, error) {
@@ -42,20 +49,24 @@ func NewMaps(s *torch.Scope, e *vision.Encoder, x torch.Tensor) (*Maps, error) {
 	var err error
 	s.NoGrad(func() {
 		prefix := int64(e.Prefix())
-		tokens := e.Tokens(s, x, nn.Pass{})
+		var tokens, last torch.Tensor
+		if e.Attends() {
+			tokens, last = e.LastAttention(s, x, nn.Pass{})
+		} else {
+			tokens = levelTokens(s, e, x)
+		}
 		places := tokens.Size(1) - prefix
 		m.Side = int(math.Round(math.Sqrt(float64(places))))
 		if int64(m.Side*m.Side) != places {
 			err = fmt.Errorf("look: %d tokens of an image: expected a square", places)
 			return
 		}
-		m.Tokens = tokens.Narrow(1, prefix, places).To(torch.Float32).Float32s()
+		m.Tokens = tokens.Narrow(1, prefix, places).Contiguous().To(torch.Float32).Float32s()
 		if !e.Attends() {
 			m.Heads, m.Of = 1, Energy
 			m.Weights = lengths(m.Tokens, int(tokens.Size(2)))
 		} else {
-			all := e.Attention(s, x, nn.Pass{})
-			last := all[len(all)-1].To(torch.Float32)
+			last = last.To(torch.Float32)
 			m.Heads = int(last.Size(1))
 			var rows torch.Tensor
 			if e.Params().Get("cls_token") != nil {
@@ -81,6 +92,43 @@ func NewMaps(s *torch.Scope, e *vision.Encoder, x torch.Tensor) (*Maps, error) {
 		}
 	}
 	return m, nil
+}
+
+// levelTokens are an encoder's tokens [N, h·w, c] or, where these are few, those of the last of its levels that is fine enough.
+func levelTokens(s *torch.Scope, e *vision.Encoder, x torch.Tensor) torch.Tensor {
+	tokens := e.Tokens(s, x, nn.Pass{})
+	if tokens.Size(1) >= finest*finest {
+		return tokens
+	}
+	for _, m := range slices.Backward(e.Features(s, x, nn.Pass{})) {
+		if min(m.Size(2), m.Size(3)) >= finest {
+			return m.Flatten(2, 3).Transpose(1, 2)
+		}
+	}
+	return tokens
+}
+
+// MapsOf is [NewMaps] of prepared images on th: square, of one size, with the channels that mean and std are of, all of them deep
+// or none. Samples are normalised.
+func MapsOf(ctx context.Context, th *torch.Thread, e *vision.Encoder, all []*images.Image, mean, std []float64) (*Maps, error) {
+	if len(all) == 0 {
+		return nil, errors.New("look: maps of no images")
+	}
+	first := all[0]
+	g := views.Group{Layout: views.Layout{Views: 1, Channels: first.Channels, Size: first.Width, Deep: first.Deep()}}
+	for i, m := range all {
+		if m.Width != g.Size || m.Height != g.Size || m.Channels != len(mean) || m.Deep() != g.Deep {
+			return nil, fmt.Errorf("look: image %d has %d channels of %d×%d samples, deep: %v; expected %d of %d×%d, deep: %v",
+				i, m.Channels, m.Height, m.Width, m.Deep(), len(mean), g.Size, g.Size, g.Deep)
+		}
+		g.Pix, g.Float = append(g.Pix, m.Pix...), append(g.Float, m.Float...)
+	}
+	var maps *Maps
+	var failed error
+	err := th.Do(ctx, func(s *torch.Scope) {
+		maps, failed = NewMaps(s, e, vision.NormaliseRows(s, &g, 0, len(all), mean, std))
+	})
+	return maps, errors.Join(err, failed)
 }
 
 func lengths(x []float32, d int) (out []float32) {

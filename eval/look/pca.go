@@ -1,14 +1,14 @@
 package look
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"image"
 	"image/color"
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/mat"
+	"github.com/gojepa/gojepa/torch"
 )
 
 // PCA are principal components of rows of numbers.
@@ -16,10 +16,12 @@ type PCA struct {
 	Mean       []float64   // [D]
 	Components [][]float64 // [k][D], of length 1, those of the largest variance first; the largest entry of each is positive, as by scikit-learn
 	Variance   []float64   // [k], with N-1 in the denominator
+	Total      float64     // variance of all D components together
 }
 
-// NewPCA finds the k components of the rows of x [N, d] that have the largest variance, by the eigenvectors of the covariance.
-func NewPCA(x []float32, d, k int) (*PCA, error) {
+// NewPCA finds the k components of the rows of x [N, d] that have the largest variance, by the eigenvectors of the covariance in
+// float64. It takes the time of d²·(N + 10·d) multiplications.
+func NewPCA(ctx context.Context, th *torch.Thread, x []float32, d, k int) (*PCA, error) {
 	if d < 1 || k < 1 || k > d || len(x)%d != 0 {
 		return nil, fmt.Errorf("look: PCA: %d numbers, %d components of %d: expected whole rows, and no more components than numbers in a row", len(x), k, d)
 	}
@@ -27,36 +29,37 @@ func NewPCA(x []float32, d, k int) (*PCA, error) {
 	if n < 2 {
 		return nil, fmt.Errorf("look: PCA: %d rows: expected two or more", n)
 	}
-	p := &PCA{Mean: make([]float64, d)}
 	for i, v := range x {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 			return nil, fmt.Errorf("look: PCA: number %d of row %d is %v: expected finite numbers", i%d, i/d, v)
 		}
-		p.Mean[i%d] += float64(v) / float64(n)
 	}
-	centred := mat.NewDense(n, d, nil)
-	for i, v := range x {
-		centred.Set(i/d, i%d, float64(v)-p.Mean[i%d])
+	p := &PCA{}
+	var values, vectors []float64 // eigenvalues rise, and a vector is a row
+	err := th.Do(ctx, func(s *torch.Scope) {
+		s.NoGrad(func() {
+			x := s.FromFloat32(x, int64(n), int64(d)).To(torch.Float64)
+			mean := x.MeanDim(0, true)
+			centred := x.Sub(mean)
+			a, b := centred.T().Matmul(centred).MulScalar(1 / float64(n-1)).Eigh()
+			p.Mean, values, vectors = mean.Float64s(), a.Float64s(), b.T().Contiguous().Float64s()
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look: PCA: %w", err)
 	}
-	var covariance mat.SymDense
-	covariance.SymOuterK(1/float64(n-1), centred.T())
-	var eigen mat.EigenSym
-	if !eigen.Factorize(&covariance, true) {
-		return nil, errors.New("look: PCA: the eigenvectors of the covariance were not found")
+	for _, v := range values {
+		p.Total += max(v, 0)
 	}
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
-	values := eigen.Values(nil) // ascending
-	for c := range k {
-		at := d - 1 - c
-		v := mat.Col(nil, at, &vectors)
+	for c := d - 1; c >= d-k; c-- {
+		v := slices.Clone(vectors[c*d : (c+1)*d])
 		largest := slices.MaxFunc(v, func(a, b float64) int { return int(math.Copysign(1, math.Abs(a)-math.Abs(b))) })
 		if largest < 0 {
 			for i := range v {
 				v[i] = -v[i]
 			}
 		}
-		p.Components, p.Variance = append(p.Components, v), append(p.Variance, max(values[at], 0))
+		p.Components, p.Variance = append(p.Components, v), append(p.Variance, max(values[c], 0))
 	}
 	return p, nil
 }
@@ -80,11 +83,11 @@ func (p *PCA) Project(x []float32) []float64 {
 // Colours makes a picture of a pixel for each token of each of n images with maps of h×w tokens: the first three principal
 // components of all tokens together are red, green and blue, from the 1st to the 99th percentile, so that colours
 // mean the same in all pictures.
-func Colours(tokens []float32, n, h, w int) ([]image.Image, error) {
+func Colours(ctx context.Context, th *torch.Thread, tokens []float32, n, h, w int) ([]image.Image, error) {
 	if n < 1 || h < 1 || w < 1 || len(tokens)%(n*h*w) != 0 {
 		return nil, fmt.Errorf("look: %d numbers for %d maps of %d×%d tokens", len(tokens), n, h, w)
 	}
-	p, err := NewPCA(tokens, len(tokens)/(n*h*w), 3)
+	p, err := NewPCA(ctx, th, tokens, len(tokens)/(n*h*w), 3)
 	if err != nil {
 		return nil, err
 	}

@@ -38,12 +38,13 @@ var allowed = map[string][]string{
 	"vision/images/...":   {"vision/images/chroma", "vision/images/j2k", "vision/images/lossless", "vision/images/raster"},
 	"vision/views":        {"vision/images"},
 	"eval":                {"sigreg", "torch", "torch/nn", "torch/optim", "vision", "vision/images", "vision/views"},
-	"eval/look":           {"torch", "torch/nn", "vision", "vision/images"},
+	"eval/look":           {"torch", "torch/nn", "vision", "vision/images", "vision/views"},
 	"eval/store":          {"eval", "torch", "torch/weights"},
 	"train":               {"eval", "eval/look", "lejepa", "sigreg", "sigreg/univariate", "torch", "torch/nn", "torch/optim", "torch/weights", "train/...", "vision", "vision/images", "vision/views"},
 	"train/...":           {"lejepa", "sigreg", "train/...", "vision/images", "vision/views"},
 	"cmd/...":             {"cmd/internal/...", "eval", "eval/...", "lejepa", "sigreg", "sigreg/gaussianity", "torch", "torch/weights", "torch/weights/layout", "train", "train/...", "vision", "vision/images", "vision/views"},
 	"internal/...":        {},
+	"notebooks/...":       {"sigreg", "sigreg/gaussianity", "torch"},
 	"scripts/...":         {"lejepa", "sigreg", "torch", "torch/nn", "torch/weights", "train", "train/runlog", "vision"},
 }
 

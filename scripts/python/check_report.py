@@ -27,7 +27,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHARTS = {"loss", "prediction", "sigreg", "accuracy", "heldout", "rank", "lr", "grad", "rate", "wait"}
-PARTS = ["figures", "accuracy", "curves", "neighbours", "views", "facts", "config"]
+PARTS = ["figures", "accuracy", "curves", "neighbours", "maps", "projection", "views", "facts", "config"]
 STEPS = 1200
 problems = []
 
@@ -164,6 +164,19 @@ def check_values(page, folder):
     check(f"{100 * evals[-1]['eval']['knn']:.1f} %" in text, f"{page.name}: k-NN of the record is not among {text!r}")
 
 
+def check_maps(page):
+    """Nine images with two maps each, which differ, and a dot for each image that was evaluated."""
+    rows = page.page.evaluate("[...document.querySelectorAll('.maps .row')].map((r) => [...r.querySelectorAll('img')].map((i) => i.src))")
+    check(len(rows) == 9 and all(len(set(r)) == 3 for r in rows), f"{page.name}: maps of {len(rows)} images")
+    dots = page.page.evaluate("[...document.querySelectorAll('.scatter path')].map((p) => (p.getAttribute('d').match(/M/g) || []).length)")
+    said = int(re.match(r"(\d+) images", page.page.locator("[data-part=projection] .note").inner_text()).group(1))
+    check(len(dots) == 2 and sum(dots) == said, f"{page.name}: {dots} dots in the projection of {said} images")
+    box = page.page.evaluate("""() => { const s = document.querySelector('.scatter').getBoundingClientRect();
+        return [...document.querySelectorAll('.scatter path')].map((p) => p.getBoundingClientRect())
+            .every((b) => b.left >= s.left && b.right <= s.right && b.top >= s.top && b.bottom <= s.bottom); }""")
+    check(box, f"{page.name}: dots beyond the projection's frame")
+
+
 def check_reading(page):
     """Values under the pointer, and a closer look."""
     plot = page.page.locator("#chart-lr .plot.linear")
@@ -281,6 +294,7 @@ def main():
                 page = Page(browser, report.as_uri(), width, scheme)
                 page.check_looks()
                 check_values(page, tmp / "out")
+                check_maps(page)
                 if width == 1280:
                     plot, before = check_reading(page)
                     plot.dblclick()

@@ -177,22 +177,22 @@ func (x *exam) report(sets []measured) *Report {
 		r.Covariance = append(r.Covariance, c.add(sets, f))
 	}
 	for i, t := range slicedTests {
-		if blind(t.name, x.Standardise) {
+		if blind(t.Name, x.Standardise) {
 			continue
 		}
-		mean := c.add(sets, figure{t.name, Upper, func(m *measured) float64 {
+		mean := c.add(sets, figure{t.Name, Upper, func(m *measured) float64 {
 			mean, _ := meanAndError(m.sliced[i])
 			return mean
 		}})
 		d := distribution(sets, func(m *measured) []float64 { return m.sliced[i] })
 		_, err := meanAndError(d.Observed)
 		r.Sliced = append(r.Sliced, Sliced{mean, err, share(d.Observed, newBand(d.Gaussian).High)})
-		if t.name == statisticName {
+		if t.Name == statisticName {
 			r.SIGReg = d
 		}
 	}
 	for i, t := range jointTests {
-		r.Joint = append(r.Joint, c.add(sets, figure{t.name, Upper, func(m *measured) float64 { return m.joint[i] }}))
+		r.Joint = append(r.Joint, c.add(sets, figure{t.Name, Upper, func(m *measured) float64 { return m.joint[i] }}))
 	}
 	r.Worst = c.add(sets, figure{statisticName, Upper, func(m *measured) float64 { return m.worst.value }})
 	r.P = overall(c.values, c.tails)

@@ -1,17 +1,27 @@
 package gaussianity
 
 import (
+	"slices"
+
 	"github.com/gojepa/gojepa/sigreg"
 	"github.com/gojepa/gojepa/sigreg/multivariate"
 	"github.com/gojepa/gojepa/sigreg/univariate"
 	"github.com/gojepa/gojepa/torch"
 )
 
-// slicedTests are the tests of single projections, by the names of their types. SIGReg's comes first.
-var slicedTests = []struct {
-	name string
-	test sigreg.Test
-}{
+// Named is a test, and the name of its type.
+type Named struct {
+	Name string
+	Test sigreg.Test
+}
+
+// SlicedTests are the tests of projections [*, N, M], as a [Report] has them. SIGReg's comes first.
+func SlicedTests() []Named { return slices.Clone(slicedTests) }
+
+// JointTests are the tests of embeddings [*, N, K] as they are, likewise.
+func JointTests() []Named { return slices.Clone(jointTests) }
+
+var slicedTests = []Named{
 	{statisticName, statistic},
 	{"AndersonDarling", univariate.AndersonDarling{}},
 	{"CramerVonMises", univariate.CramerVonMises{}},
@@ -24,11 +34,7 @@ var slicedTests = []struct {
 	{"NLL", univariate.NLL{}},
 }
 
-// jointTests are the tests of all dimensions at once.
-var jointTests = []struct {
-	name string
-	test sigreg.Test
-}{
+var jointTests = []Named{
 	{"BHEP", multivariate.BHEP{}},
 	{"HenzeZirkler", multivariate.HenzeZirkler{}},
 	{"HenzeVisagie", multivariate.HenzeVisagie{Log: true}}, // its exponential may have no number
@@ -43,7 +49,7 @@ func joint(s *torch.Scope, y torch.Tensor) []float64 {
 	var all []float64
 	for _, t := range jointTests {
 		s.Child(func(s *torch.Scope) torch.Tensor {
-			all = append(all, t.test.Statistic(s, y).Item())
+			all = append(all, t.Test.Statistic(s, y).Item())
 			return torch.Tensor{}
 		})
 	}
@@ -69,7 +75,7 @@ func sliced(s *torch.Scope, y, a torch.Tensor) [][]float64 {
 			x, _ = x.T().Contiguous().Sort(-1)
 			x = x.T()
 			for i, t := range slicedTests {
-				all[i] = append(all[i], t.test.Statistic(s, x).Float64s()...)
+				all[i] = append(all[i], t.Test.Statistic(s, x).Float64s()...)
 			}
 			return torch.Tensor{}
 		})

@@ -40,6 +40,7 @@ type Config struct {
 	OnDivergence    string   `yaml:"on_divergence" flag:"on-divergence" enum:"stop,back" arg:"stop|back" resume:"free" group:"Run" help:"what is done when loss or gradient is not finite: stop, or go back to the last checkpoint and on with another seed, three times at most. The batch and the state before it are saved in any case, for --replay"`
 	EvalEvery       Every    `yaml:"eval_every" flag:"eval-every" arg:"EVERY" resume:"free" group:"Run" help:"time between evaluations on some of the images: rank and Gaussianity and, where there are labels, k-NN and linear probe. Written likewise, or 2% for as often as fits into that share of the time; auto is 5%. Which steps a share comes to depends on the machine; a count of steps does not. There is one at the end, of all images, in any case"`
 	EvalSamples     int      `yaml:"eval_samples" flag:"eval-samples" arg:"N" resume:"free" group:"Run" help:"images that evaluations during training look at, drawn by the seed from those to test with or, without them, from all; where there are labels, as many again teach k-NN and probe. They are decoded once if they take less than 256 MB"`
+	Maps            bool     `yaml:"maps" flag:"maps" resume:"free" group:"Run" help:"the report at the end has maps of some of those images, principal components of patch tokens and attention, and the embeddings of all of them in a plane"`
 	Log             []string `yaml:"log" flag:"log" arg:"csv,tensorboard" resume:"free" group:"Run" help:"formats for the figures of all steps and evaluations besides metrics.jsonl: csv, tensorboard, or both"`
 	Profile         Profile  `yaml:"profile" flag:"profile" arg:"[FIRST:LAST]" alone:"auto" resume:"free" group:"Run" help:"steps to profile, such as 100:105, or alone five soon after the beginning: where their time went goes into trace.json, for chrome://tracing and ui.perfetto.dev, and as tables into the report. It changes nothing of what is computed"`
 	Seed            uint64   `yaml:"seed" flag:"seed" group:"Run" help:"names everything random: initial weights, order, views, slices, drop path"`
@@ -151,6 +152,7 @@ func Default() Config {
 		CheckpointEvery: Every{Time: defaultCheckpointEvery},
 		EvalEvery:       Every{Share: autoShare},
 		EvalSamples:     2048,
+		Maps:            true,
 		KeepCheckpoints: 3,
 		OnDivergence:    "stop",
 	}

@@ -262,6 +262,7 @@ keep_checkpoints: 1
 on_divergence: back
 eval_every: 500
 eval_samples: 100
+maps: false
 log: [tensorboard, csv]
 profile: 100:105
 seed: 18446744073709551615

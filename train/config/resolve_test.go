@@ -151,7 +151,7 @@ func TestDifferences(t *testing.T) {
 	free := map[string]bool{
 		"data.test_path": true, "data.labels": true, "data.jpeg": true, "data.max_broken": true, "data.label_column": true,
 		"data.caption_column": true, "data.index": true, "data.rescan": true, "device": true, "threads": true, "workers": true, "out": true,
-		"resume": true, "checkpoint_every": true, "keep_checkpoints": true, "on_divergence": true, "eval_every": true, "eval_samples": true, "log": true, "profile": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true, "schedule.checkpoint_activations": true,
+		"resume": true, "checkpoint_every": true, "keep_checkpoints": true, "on_divergence": true, "eval_every": true, "eval_samples": true, "maps": true, "log": true, "profile": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true, "schedule.checkpoint_activations": true,
 	}
 	for i, f := range fields.Of(&base) {
 		c := base

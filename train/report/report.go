@@ -1,5 +1,5 @@
 // Package report writes what a training run came to as one HTML file that opens without a network: headline figures,
-// accuracies, nearest neighbours, training curves, the facts of the run and the files that it skipped.
+// accuracies, nearest neighbours, maps and a projection of the embeddings, training curves, the facts of the run and the files that it skipped.
 package report
 
 import (
@@ -26,6 +26,8 @@ type Report struct {
 	Figures    []Figure     // headline figures, four or so
 	Accuracy   *Table       // of frozen features on a test set
 	Neighbours []Neighbours // rows of the sheet of nearest neighbours
+	Maps       *Maps        // what the encoder makes of the places of some images; nil for none
+	Projection *Scatter     // embeddings in a plane; nil for none
 	Views      []ViewRow    // some images and their views
 	Curves     *Curves
 	Profile    *trace.Summary // where the time of some steps went; nil for none
@@ -68,6 +70,19 @@ type Picture struct {
 	Name       string  // its file, or its number
 	Label      string  // its class; "" if not known
 	Similarity float64 // cosine of its features and the query's; not used of a query
+}
+
+// Maps are what an encoder makes of the places of some images.
+type Maps struct {
+	Rows    []MapRow
+	Weights string // what MapRow.Weights are
+}
+
+// MapRow is an image with its maps.
+type MapRow struct {
+	Image      Picture
+	Components Picture // the first three principal components of the tokens, as colours
+	Weights    Picture // attention, or what stands for it, laid over the image
 }
 
 // ViewRow is an image and the views that training makes of it.
@@ -115,7 +130,7 @@ func Render(w io.Writer, r *Report) error { return execute(w, r, "page.html") }
 
 // parts are the parts of the page that may change while a run goes on, and whether they do so with each step.
 var parts = map[string]bool{
-	"head": false, "figures": true, "accuracy": false, "curves": true, "neighbours": false, "views": false, "profile": false, "facts": false,
+	"head": false, "figures": true, "accuracy": false, "curves": true, "neighbours": false, "maps": false, "projection": false, "views": false, "profile": false, "facts": false,
 	"skipped": false, "config": false,
 }
 
@@ -192,6 +207,34 @@ func (p *page) Sheet() (rows []sheetRow, err error) {
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// MapRows are images with their maps.
+func (p *page) MapRows() (rows []mapRow, err error) {
+	if p.Maps == nil {
+		return nil, nil
+	}
+	for i, m := range p.Maps.Rows {
+		var row mapRow
+		for _, t := range []struct {
+			from Picture
+			to   *thumbnail
+		}{{m.Image, &row.Image}, {m.Components, &row.Components}, {m.Weights, &row.Weights}} {
+			if *t.to, err = newThumbnail(t.from); err != nil {
+				return nil, fmt.Errorf("row %d of the maps: %w", i+1, err)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// Points are the projection of the embeddings; nil if there is none.
+func (p *page) Points() (*scatterView, error) {
+	if p.Projection == nil {
+		return nil, nil
+	}
+	return newScatter(p.Projection)
 }
 
 // HasLabels says whether images of the sheet have classes.
@@ -284,6 +327,8 @@ type sheetRow struct {
 	Query   thumbnail
 	Nearest []thumbnail
 }
+
+type mapRow struct{ Image, Components, Weights thumbnail }
 
 type viewRow struct {
 	Image         thumbnail

@@ -127,7 +127,24 @@ func sample(t *testing.T) *Report {
 		}
 		r.Neighbours = append(r.Neighbours, n)
 	}
+	r.Maps = &Maps{Weights: "attention of the class token in the last block"}
+	for i := range 6 {
+		r.Maps.Rows = append(r.Maps.Rows, MapRow{Image: all[i], Components: Picture{Image: disc(8, uint64(i)), Name: "components"}, Weights: Picture{Image: disc(28, uint64(i)), Name: "attention"}})
+	}
+	r.Projection = cloud(300, 12)
 	return r
+}
+
+// cloud are points of so many classes.
+func cloud(n, classes int) *Scatter {
+	r := rng.New(3, rng.Sample, 0, 0)
+	s := &Scatter{XLabel: "first (31.4 % of the variance)", YLabel: "second (12.0 %)"}
+	for i := range n {
+		c := float64(i % classes)
+		s.X, s.Y = append(s.X, 3*math.Sin(c)+r.NormFloat64()), append(s.Y, 3*math.Cos(2*c)+r.NormFloat64())
+		s.Labels = append(s.Labels, fmt.Sprintf("class %02d", i%classes))
+	}
+	return s
 }
 
 func render(t *testing.T, r *Report) string {
@@ -168,7 +185,7 @@ func TestRender(t *testing.T) {
 		assert.Contains(t, html, want)
 	}
 	assert.Equal(t, 8+4, len(plots(t, html)), "eight charts, four of them with a logarithmic scale too")
-	assert.Equal(t, 60, strings.Count(html, "data:image/png;base64,"))
+	assert.Equal(t, 60+3*6, strings.Count(html, "data:image/png;base64,"))
 	assert.Equal(t, 1, strings.Count(html, "–</span>"), "an accuracy that was not measured has no figure")
 	assert.Equal(t, 2, strings.Count(html, `class="value best"`), "the best of each column")
 }
