@@ -1,7 +1,6 @@
 package tokenize
 
 import (
-	"container/heap"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -141,24 +140,52 @@ type candidate struct {
 	at int // of its first symbol
 }
 
-// queue gives the pair of the least rank, and of several the first.
+// queue is a heap that gives the pair of the least rank, and of several the first. (container/heap allocates each pair.)
 type queue []candidate
 
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
-	return q[i].rank < q[j].rank || q[i].rank == q[j].rank && q[i].at < q[j].at
+func (c candidate) before(o candidate) bool {
+	return c.rank < o.rank || c.rank == o.rank && c.at < o.at
 }
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 
-// Push and Pop are the heap's.
-func (q *queue) Push(x any) { *q = append(*q, x.(candidate)) }
+func (q *queue) push(c candidate) {
+	h := append(*q, c)
+	i := len(h) - 1
+	for i > 0 {
+		up := (i - 1) / 2
+		if !c.before(h[up]) {
+			break
+		}
+		h[i] = h[up]
+		i = up
+	}
+	h[i] = c
+	*q = h
+}
 
-// Pop takes the last.
-func (q *queue) Pop() any {
-	n := len(*q) - 1
-	x := (*q)[n]
-	*q = (*q)[:n]
-	return x
+func (q *queue) pop() candidate {
+	h := *q
+	first, c := h[0], h[len(h)-1]
+	h = h[:len(h)-1]
+	i := 0
+	for {
+		down := 2*i + 1
+		if down >= len(h) {
+			break
+		}
+		if down+1 < len(h) && h[down+1].before(h[down]) {
+			down++
+		}
+		if !h[down].before(c) {
+			break
+		}
+		h[i] = h[down]
+		i = down
+	}
+	if len(h) > 0 {
+		h[i] = c
+	}
+	*q = h
+	return first
 }
 
 // mergeAll merges pairs in the order of their ranks, in time n·log n.
@@ -170,7 +197,7 @@ func (m *bpe) mergeAll(ids []int) []int {
 			return
 		}
 		if to, ok := m.merges[[2]int{s[i].id, s[s[i].next].id}]; ok {
-			q = append(q, candidate{to, i})
+			q.push(candidate{to, i})
 		}
 	}
 	for i, id := range ids {
@@ -179,9 +206,8 @@ func (m *bpe) mergeAll(ids []int) []int {
 	for i := range s {
 		push(i)
 	}
-	heap.Init(&q)
 	for len(q) > 0 {
-		c := heap.Pop(&q).(candidate)
+		c := q.pop()
 		first := &s[c.at]
 		if first.gone || first.next == len(s) {
 			continue
@@ -194,14 +220,8 @@ func (m *bpe) mergeAll(ids []int) []int {
 		if first.next < len(s) {
 			s[first.next].prev = c.at
 		}
-		for _, i := range []int{first.prev, c.at} {
-			if n := len(q); true {
-				push(i)
-				if len(q) > n {
-					heap.Fix(&q, n)
-				}
-			}
-		}
+		push(first.prev)
+		push(c.at)
 	}
 	out := ids[:0]
 	for i := 0; i < len(s); i = s[i].next {

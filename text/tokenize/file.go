@@ -15,13 +15,13 @@ const maxFile = 256 << 20
 
 // config is a tokenizer.json.
 type config struct {
-	Truncation    *truncation       `json:"truncation"`
-	Padding       *padding          `json:"padding"`
-	AddedTokens   []addedToken      `json:"added_tokens"`
-	Normalizer    json.RawMessage   `json:"normalizer"`
-	PreTokenizer  json.RawMessage   `json:"pre_tokenizer"`
-	PostProcessor json.RawMessage   `json:"post_processor"`
-	Model         json.RawMessage   `json:"model"`
+	Truncation    *truncation     `json:"truncation"`
+	Padding       *padding        `json:"padding"`
+	AddedTokens   []addedToken    `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Model         json.RawMessage `json:"model"`
 }
 
 type truncation struct {

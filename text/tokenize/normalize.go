@@ -2,8 +2,6 @@ package tokenize
 
 import (
 	"encoding/json"
-	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -161,7 +159,7 @@ func (n strip) normalize(s string) string {
 // replace puts a text in the place of another, or of what a pattern matches.
 type replace struct {
 	old     string
-	pattern *regexp.Regexp // nil: old
+	pattern *expr // nil: old
 	new     string
 }
 
@@ -169,7 +167,7 @@ func (n replace) keepsStart() bool { return n.new != "" }
 
 func (n replace) normalize(s string) string {
 	if n.pattern != nil {
-		return n.pattern.ReplaceAllLiteralString(s, n.new)
+		return n.pattern.of(s).ReplaceAllLiteralString(s, n.new)
 	}
 	return strings.ReplaceAll(s, n.old, n.new)
 }
@@ -238,9 +236,6 @@ func normalizerOf(t *tables, c component) (normalizer, error) {
 			return nil, err
 		}
 		r, err := o.Pattern.compile(t)
-		if err == nil && r == nil && o.Pattern.String == "" {
-			err = fmt.Errorf("expected a pattern that is not empty")
-		}
 		if err != nil {
 			return nil, c.wrong("%w", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // pattern is a text or a regular expression of the file.
@@ -13,13 +14,36 @@ type pattern struct {
 	Regex  string
 }
 
+// expr is a pattern compiled twice, since Go is slow where classes have hundreds of ranges and most texts need none of them.
+type expr struct{ ascii, all *regexp.Regexp }
+
+func (e *expr) of(s string) *regexp.Regexp {
+	if isASCII(s) {
+		return e.ascii
+	}
+	return e.all
+}
+
 // compile makes Go's form of the regular expression, nil if it is a text. The Python package's are Oniguruma's: \s, \p{L} and \p{N}
 // become the characters that those have there. Looking ahead or back, and classes that are not known to agree, are refused. (The
 // library compiles texts as regular expressions, and gives \s the white space of ASCII.)
-func (p pattern) compile(t *tables) (*regexp.Regexp, error) {
+func (p pattern) compile(t *tables) (*expr, error) {
 	if p.Regex == "" {
+		if p.String == "" {
+			return nil, errors.New("expected a pattern that is not empty")
+		}
 		return nil, nil
 	}
+	ascii, err := p.translate(t, utf8.RuneSelf)
+	if err != nil {
+		return nil, err
+	}
+	all, err := p.translate(t, 0x110000)
+	return &expr{ascii, all}, err
+}
+
+// translate makes Go's form for characters below a limit.
+func (p pattern) translate(t *tables, limit rune) (*regexp.Regexp, error) {
 	var b strings.Builder
 	inClass := false
 	r := []rune(p.Regex)
@@ -38,11 +62,11 @@ func (p pattern) compile(t *tables) (*regexp.Regexp, error) {
 			not := name[0] == 'S' || name[0] == 'P'
 			switch {
 			case known && inClass && !not:
-				b.WriteString(t.ranges(c))
+				b.WriteString(t.ranges(c, limit))
 			case known && !inClass && not:
-				b.WriteString("[^" + t.ranges(c) + "]")
+				b.WriteString("[^" + t.ranges(c, limit) + "]")
 			case known && !inClass:
-				b.WriteString("[" + t.ranges(c) + "]")
+				b.WriteString("[" + t.ranges(c, limit) + "]")
 			case strings.Contains("trn", name):
 				b.WriteString(`\` + name)
 			case len(name) == 1 && strings.Contains(`\.+*?()|[]{}^$-/'"#&~ `, name):
@@ -83,14 +107,14 @@ func (p pattern) compile(t *tables) (*regexp.Regexp, error) {
 }
 
 // ranges are the characters of a class, for use within brackets.
-func (t *tables) ranges(c class) string {
+func (t *tables) ranges(c class, limit rune) string {
 	var b strings.Builder
-	for r := rune(0); r < 0x110000; r++ {
+	for r := rune(0); r < limit; r++ {
 		if !t.is(r, c) {
 			continue
 		}
 		from := r
-		for r+1 < 0x110000 && t.is(r+1, c) {
+		for r+1 < limit && t.is(r+1, c) {
 			r++
 		}
 		fmt.Fprintf(&b, `\x{%x}-\x{%x}`, from, r)
@@ -99,9 +123,9 @@ func (t *tables) ranges(c class) string {
 }
 
 // matches are the places of the pattern in s, which follow each other.
-func matches(s, old string, re *regexp.Regexp) (at [][2]int) {
+func matches(s, old string, re *expr) (at [][2]int) {
 	if re != nil {
-		for _, m := range re.FindAllStringIndex(s, -1) {
+		for _, m := range re.of(s).FindAllStringIndex(s, -1) {
 			at = append(at, [2]int{m[0], m[1]})
 		}
 		return at

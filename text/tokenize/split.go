@@ -3,7 +3,6 @@ package tokenize
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -83,9 +82,6 @@ func (p *splitter) add(t *tables, c component) error {
 			return err
 		}
 		re, err := o.Pattern.compile(t)
-		if err == nil && re == nil && o.Pattern.String == "" {
-			err = fmt.Errorf("expected a pattern that is not empty")
-		}
 		if err != nil {
 			return c.wrong("%w", err)
 		}
@@ -286,7 +282,7 @@ func (p *splitter) addMetaspace(c component) error {
 	default:
 		return c.wrong("prepend_scheme %q: expected always, first or never", o.Scheme)
 	}
-	cut := mergedWithNext.cut(func(s string) [][2]int { return matches(s, o.Replacement, (*regexp.Regexp)(nil)) }, false)
+	cut := mergedWithNext.cut(func(s string) [][2]int { return matches(s, o.Replacement, nil) }, false)
 	split := o.Split == nil || *o.Split
 	p.steps = append(p.steps, func(s string, first bool, emit func(string, bool)) {
 		s = strings.ReplaceAll(s, " ", o.Replacement)
