@@ -33,6 +33,8 @@ var allowed = map[string][]string{
 	"sigreg/multivariate": {"torch"},
 	"sigreg/univariate":   {"torch"},
 	"lejepa":              {"sigreg", "torch", "torch/nn"},
+	"text":                {"torch", "torch/nn", "torch/weights"},
+	"text/...":            {},
 	"vision":              {"torch", "torch/nn", "torch/weights", "torch/weights/layout", "vision/images", "vision/views"},
 	"vision/images":       {"vision/images/..."},
 	"vision/images/...":   {"vision/images/chroma", "vision/images/j2k", "vision/images/lossless", "vision/images/raster"},
@@ -42,7 +44,7 @@ var allowed = map[string][]string{
 	"eval/store":          {"eval", "torch", "torch/weights"},
 	"train":               {"eval", "eval/look", "lejepa", "sigreg", "sigreg/univariate", "torch", "torch/nn", "torch/optim", "torch/weights", "train/...", "vision", "vision/images", "vision/views"},
 	"train/...":           {"lejepa", "sigreg", "train/...", "vision/images", "vision/views"},
-	"cmd/...":             {"cmd/internal/...", "eval", "eval/...", "lejepa", "sigreg", "sigreg/gaussianity", "torch", "torch/weights", "torch/weights/layout", "train", "train/...", "vision", "vision/images", "vision/views"},
+	"cmd/...":             {"cmd/internal/...", "eval", "eval/...", "lejepa", "sigreg", "sigreg/gaussianity", "text", "text/...", "torch", "torch/weights", "torch/weights/layout", "train", "train/...", "vision", "vision/images", "vision/views"},
 	"internal/...":        {},
 	"scripts/...":         {"lejepa", "sigreg", "torch", "torch/nn", "torch/weights", "train", "train/runlog", "vision"},
 }
