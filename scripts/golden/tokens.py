@@ -288,6 +288,18 @@ def tokenizers():
     yield "wordlevel", t
 
 
+def trained():
+    """The vocabularies and merges that trainers make of the captions, as those of package tokenize should. A WordPiece trainer's depends on chance."""
+    t = Tokenizer(models.BPE(unk_token="[UNK]"))
+    t.normalizer, t.pre_tokenizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()]), pre_tokenizers.Whitespace()
+    train(t, trainers.BpeTrainer(vocab_size=500, min_frequency=2, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
+    yield "bpe", json.loads(t.to_str())["model"]
+    t = Tokenizer(models.BPE())
+    t.normalizer, t.pre_tokenizer = normalizers.NFC(), pre_tokenizers.ByteLevel(add_prefix_space=True)
+    train(t, trainers.BpeTrainer(vocab_size=700, min_frequency=1, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    yield "bytelevel", json.loads(t.to_str())["model"]
+
+
 def without_added(t, prefix):
     """Tokens that the trainer was given as special ones, but that texts must not be searched for."""
     j = json.loads(t.to_str())
@@ -310,5 +322,6 @@ if __name__ == "__main__":
             t.enable_truncation(8, direction=direction)
             golden["truncated"][name].append([t.encode(x).ids for x in CAPTIONS[:5]])
         print(f"{name}: {t.get_vocab_size()} tokens, {file.stat().st_size} bytes")
-    golden["captions"] = CAPTIONS[:5]
+    golden["captions"] = CAPTIONS
+    golden["trained"] = {k: {"vocab": m["vocab"], "merges": m["merges"]} for k, m in trained()}
     save("text/tokenize/testdata/golden.json", golden)

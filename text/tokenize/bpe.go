@@ -140,58 +140,14 @@ type candidate struct {
 	at int // of its first symbol
 }
 
-// queue is a heap that gives the pair of the least rank, and of several the first. (container/heap allocates each pair.)
-type queue []candidate
-
 func (c candidate) before(o candidate) bool {
 	return c.rank < o.rank || c.rank == o.rank && c.at < o.at
-}
-
-func (q *queue) push(c candidate) {
-	h := append(*q, c)
-	i := len(h) - 1
-	for i > 0 {
-		up := (i - 1) / 2
-		if !c.before(h[up]) {
-			break
-		}
-		h[i] = h[up]
-		i = up
-	}
-	h[i] = c
-	*q = h
-}
-
-func (q *queue) pop() candidate {
-	h := *q
-	first, c := h[0], h[len(h)-1]
-	h = h[:len(h)-1]
-	i := 0
-	for {
-		down := 2*i + 1
-		if down >= len(h) {
-			break
-		}
-		if down+1 < len(h) && h[down+1].before(h[down]) {
-			down++
-		}
-		if !h[down].before(c) {
-			break
-		}
-		h[i] = h[down]
-		i = down
-	}
-	if len(h) > 0 {
-		h[i] = c
-	}
-	*q = h
-	return first
 }
 
 // mergeAll merges pairs in the order of their ranks, in time n·log n.
 func (m *bpe) mergeAll(ids []int) []int {
 	s := make([]symbol, len(ids))
-	var q queue
+	var q heap[candidate]
 	push := func(i int) {
 		if i < 0 || s[i].next == len(s) {
 			return
