@@ -1,7 +1,10 @@
 package tokenize
 
+// ordered is what a heap can hold.
+type ordered[T any] interface{ before(other T) bool }
+
 // heap gives what comes before all else in it. (container/heap allocates each element.)
-type heap[T interface{ before(T) bool }] []T
+type heap[T ordered[T]] []T
 
 func (q *heap[T]) push(c T) {
 	h := append(*q, c)

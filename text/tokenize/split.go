@@ -19,8 +19,11 @@ type splitter struct {
 // step cuts s into words and gives each to emit. first says that s begins the text.
 type step func(s string, first bool, emit func(word string, first bool))
 
-// words gives all words of s to emit.
+// words gives all words of s to emit. A text that normalization left nothing of has none, not even a space before it.
 func (p *splitter) words(s string, first bool, emit func(string)) {
+	if s == "" {
+		return
+	}
 	switch len(p.steps) {
 	case 0:
 		emit(s)

@@ -351,7 +351,7 @@ func alphabet(words []string, counts map[string]int, o Training, bytes bool) []r
 	return all
 }
 
-func (l *learner) count(p [2]int, n, word int) *pairCount {
+func (l *learner) count(p [2]int, n, word int) {
 	c := l.pairs[p]
 	if c == nil {
 		c = &pairCount{in: map[int]struct{}{}}
@@ -361,7 +361,6 @@ func (l *learner) count(p [2]int, n, word int) *pairCount {
 	if n > 0 {
 		c.in[word] = struct{}{}
 	}
-	return c
 }
 
 // merge makes a token of a pair, in all words.

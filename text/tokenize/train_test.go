@@ -85,6 +85,17 @@ func TestTrainWordPiece(t *testing.T) {
 	}
 }
 
+// TestNothingLeft has a text that normalization leaves nothing of.
+func TestNothingLeft(t *testing.T) {
+	l, err := Train(each([]string{"a b"}), Training{Kind: "bytelevel", Size: 272, MinCount: 1, Alphabet: 1})
+	require.NoError(t, err)
+	tok, err := Parse(l.JSON)
+	require.NoError(t, err)
+	ids, err := tok.Encode("\u0316\u0301", 0)
+	require.NoError(t, err)
+	assert.Equal(t, []int32{0, 2}, ids)
+}
+
 func TestTrainErrors(t *testing.T) {
 	_, err := Train(each(nil), Training{Kind: "magic", Size: 3})
 	for _, want := range []string{`kind: "magic", expected one of wordpiece, bpe, bytelevel`, "size: 3, expected 272 to", "min_count: 0", "alphabet: 0"} {
