@@ -210,7 +210,7 @@ func TestJointAccumulates(t *testing.T) {
 		}
 		for _, images := range []int64{1, 2, 100} {
 			pieces := grads(func() Loss {
-				return m.Accumulate(s, []Kind{{[]Crops{crops(a), crops(b)}, 6}, {[]Crops{crops(c)}, 3}, {}}, Micro{Images: images, Segments: true}, pass, objective)
+				return m.Accumulate(s, []Kind{{[]Crops{crops(a), crops(b)}, 6}, {[]Crops{crops(c)}, 3}, {}}, Micro{Images: images, Cast: torch.Float32, Segments: true}, pass, objective)
 			})
 			for i := range whole {
 				torchtest.Close(t, whole[i], pieces[i], 1e-12, 1e-15, images, i)

@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"lejepa":              {"sigreg", "torch", "torch/nn"},
 	"text":                {"torch", "torch/nn", "torch/weights"},
 	"text/...":            {},
+	"text/captions":       {"text/augment", "text/tokenize"},
 	"vision":              {"torch", "torch/nn", "torch/weights", "torch/weights/layout", "vision/images", "vision/views"},
 	"vision/images":       {"vision/images/..."},
 	"vision/images/...":   {"vision/images/chroma", "vision/images/j2k", "vision/images/lossless", "vision/images/raster"},
