@@ -19,7 +19,7 @@ install    = mkdir -p $(TOOLS) && GOBIN=$(CURDIR)/$(TOOLS)/tmp CGO_ENABLED=0 GOF
              mv $(TOOLS)/tmp/$(notdir $(firstword $(subst @, ,$(1)))) $@ && \
              rmdir $(TOOLS)/tmp
 
-.PHONY: help demo test lint bench bench-sigreg bench-step bench-views bench-weights parity check-python notebooks clean
+.PHONY: help demo test lint bench bench-sigreg bench-step bench-views bench-weights bench-tokenize parity check-python notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,10 @@ bench-views: ## print the table of decoding and views beside torchvision (BENCH_
 bench-weights: ## print the table of loading and saving weights beside PyTorch (5 GB of disk; BENCH_FLAGS="--dir /dev/shm")
 	@scripts/python/setup.sh
 	@$(ENV) && .venv/bin/python scripts/bench/weights.py $(BENCH_FLAGS)
+
+bench-tokenize: ## print the table of tokenization beside the Python package (BENCH_FLAGS="--megabytes 1" for a quick one)
+	@scripts/python/setup.sh
+	@$(ENV) && .venv/bin/python scripts/bench/tokens.py $(BENCH_FLAGS)
 
 parity: ## print the certificate of 50 training steps beside PyTorch's, and a row for every kind of block
 	@$(ENV) && go test -count 1 -run '^TestParity' -v ./train ./vision

@@ -30,60 +30,132 @@ type Micro struct {
 // does not: its statistics are then those of the pieces. crops are in the order of Forward's views. objective maps projections
 // [V, N, K] to the loss; it runs without autocast. Of the result, Total's graph is used up.
 func (m *Model) Accumulate(s *torch.Scope, crops []Crops, n int64, micro Micro, pass nn.Pass, objective func(s *torch.Scope, z torch.Tensor) Loss) Loss {
+	return Joint{m}.Accumulate(s, []Kind{{crops, n}}, micro, pass, func(s *torch.Scope, z []torch.Tensor) Loss { return objective(s, z[0]) })
+}
+
+// Kind are the views of one kind in a step, of n samples. Without crops there are none.
+type Kind struct {
+	Crops []Crops
+	N     int64
+}
+
+// Accumulate is [Model.Accumulate] of views of several kinds. objective maps the projections of each kind [v, n, K], the zero Tensor of
+// those without views, to the loss. Encoders that are not [Segmented] keep what is between their segments.
+func (m Joint) Accumulate(s *torch.Scope, kinds []Kind, micro Micro, pass nn.Pass, objective func(s *torch.Scope, z []torch.Tensor) Loss) Loss {
 	var loss Loss
 	s.Child(func(s *torch.Scope) torch.Tensor {
-		var tapes []*tape // of a batch that is encoded at once
+		runs := make([]*run, len(kinds))
+		z := make([]torch.Tensor, len(kinds))
 		defer func() {
-			for _, t := range tapes {
-				t.free()
+			for _, r := range runs {
+				r.free()
 			}
 		}()
-		var all []torch.Tensor
-		once := micro.Segments && micro.Images >= n
-		first := pass
-		first.Rehearsal = !once
-		s.NoGrad(func() {
-			m.each(s, crops, n, micro, first, func(s *torch.Scope, x torch.Tensor, pass nn.Pass, _, _ int64) (y torch.Tensor) {
-				defer s.Span("forward")()
-				if once {
-					var t *tape
-					t, y = record(s, m.Encoder.(Segmented), x, pass, micro)
-					tapes = append(tapes, t)
-				} else {
-					y = m.embed(s, x, pass, micro)
-				}
-				all = append(all, y)
-				return y
-			})
-		})
-		embeddings := torch.Cat(all, 0).SetRequiresGrad(true)
-		end := s.Span("forward")
-		z := micro.cast(s, func(s *torch.Scope) torch.Tensor { return m.Projector.Forward(s, embeddings, pass) })
-		end()
-		loss = objective(s, z.Reshape(-1, n, z.Size(1)))
-		end = s.Span("backward")
+		for i, k := range kinds {
+			if len(k.Crops) == 0 {
+				continue
+			}
+			p := pass
+			p.Part += uint64(i) * partsOfKind
+			runs[i] = m[i].rehearse(s, k, micro, p)
+			z[i] = runs[i].project(s)
+		}
+		loss = objective(s, z)
+		end := s.Span("backward")
 		loss.Total.Backward()
 		end()
-		gradient := embeddings.Grad()
-		if once {
-			defer s.Span("backward")()
-			var from int64
-			for i, t := range tapes {
-				rows := all[i].Size(0)
-				t.backward(s, gradient.Narrow(0, from, rows))
-				from += rows
-			}
-		} else {
-			m.each(s, crops, n, micro, pass, func(s *torch.Scope, x torch.Tensor, pass nn.Pass, from, to int64) torch.Tensor {
-				defer s.Span("backward")()
-				m.backward(s, x, pass, micro, gradient.Narrow(0, from, to-from))
-				return torch.Tensor{}
-			})
+		for _, r := range runs {
+			r.backward(s)
 		}
 		s.Return(loss.Total, loss.Prediction, loss.SIGReg, loss.Statistics)
 		return torch.Tensor{}
 	})
 	return loss
+}
+
+// run are the views of one kind on their way.
+type run struct {
+	model      *Model
+	kind       Kind
+	micro      Micro
+	pass       nn.Pass
+	embeddings torch.Tensor // without a graph, and with a gradient at last
+	rows       []int64      // of each piece
+	tapes      []*tape      // of a batch that is encoded at once
+	once       bool
+}
+
+// rehearse computes the embeddings of all views, without a graph.
+func (m *Model) rehearse(s *torch.Scope, k Kind, micro Micro, pass nn.Pass) *run {
+	segmented, ok := m.Encoder.(Segmented)
+	micro.Segments = micro.Segments && ok
+	r := &run{model: m, kind: k, micro: micro, pass: pass, once: micro.Segments && micro.Images >= k.N}
+	done := false
+	defer func() { // an operation that fails panics, and no one else knows of the tapes yet
+		if !done {
+			r.free()
+		}
+	}()
+	var all []torch.Tensor
+	first := pass
+	first.Rehearsal = !r.once
+	s.NoGrad(func() {
+		m.each(s, k.Crops, k.N, micro, first, func(s *torch.Scope, x torch.Tensor, pass nn.Pass, _, _ int64) (y torch.Tensor) {
+			defer s.Span("forward")()
+			if r.once {
+				var t *tape
+				t, y = record(s, segmented, x, pass, micro)
+				r.tapes = append(r.tapes, t)
+			} else {
+				y = m.embed(s, x, pass, micro)
+			}
+			all = append(all, y)
+			r.rows = append(r.rows, y.Size(0))
+			return y
+		})
+	})
+	r.embeddings = torch.Cat(all, 0).SetRequiresGrad(true)
+	done = true
+	return r
+}
+
+// project maps the embeddings to projections [v, n, K].
+func (r *run) project(s *torch.Scope) torch.Tensor {
+	end := s.Span("forward")
+	z := r.micro.cast(s, func(s *torch.Scope) torch.Tensor { return r.model.Projector.Forward(s, r.embeddings, r.pass) })
+	end()
+	return z.Reshape(-1, r.kind.N, z.Size(1))
+}
+
+// backward adds the gradients of the encoder's parameters.
+func (r *run) backward(s *torch.Scope) {
+	if r == nil {
+		return
+	}
+	gradient := r.embeddings.Grad()
+	if !r.once {
+		r.model.each(s, r.kind.Crops, r.kind.N, r.micro, r.pass, func(s *torch.Scope, x torch.Tensor, pass nn.Pass, from, to int64) torch.Tensor {
+			defer s.Span("backward")()
+			r.model.backward(s, x, pass, r.micro, gradient.Narrow(0, from, to-from))
+			return torch.Tensor{}
+		})
+		return
+	}
+	defer s.Span("backward")()
+	var from int64
+	for i, t := range r.tapes {
+		t.backward(s, gradient.Narrow(0, from, r.rows[i]))
+		from += r.rows[i]
+	}
+}
+
+func (r *run) free() {
+	if r == nil {
+		return
+	}
+	for _, t := range r.tapes {
+		t.free()
+	}
 }
 
 // backward encodes images, and adds to the parameters' gradients what the gradient of the embeddings comes to.
@@ -108,8 +180,9 @@ func (m *Model) embed(s *torch.Scope, x torch.Tensor, pass nn.Pass, micro Micro)
 func (m *Model) each(s *torch.Scope, crops []Crops, n int64, micro Micro, pass nn.Pass,
 	use func(s *torch.Scope, x torch.Tensor, pass nn.Pass, from, to int64) torch.Tensor) {
 	var done int64
+	part := pass.Part
 	for i, c := range crops {
-		pass.Part = uint64(i)
+		pass.Part = part + uint64(i)
 		rows, step := c.Views*n, c.Views*micro.Images
 		for from := int64(0); from < rows; from += step {
 			to := min(from+step, rows)

@@ -9,10 +9,10 @@ import (
 	"github.com/gojepa/gojepa/torch/nn"
 )
 
-// Encoder turns images into embeddings. Package vision has encoders; any other type will do.
+// Encoder turns images, or what else there are views of, into embeddings. Packages vision and text have encoders; any other type will do.
 type Encoder interface {
 	// Forward maps normalised images [N, C, H, W] to embeddings [N, Dim], leaving one tensor in s. Images of global and
-	// of local views come in different sizes.
+	// of local views come in different sizes. Of texts, it maps ids [N, T].
 	Forward(s *torch.Scope, images torch.Tensor, p nn.Pass) torch.Tensor
 
 	// Dim is the width of the embedding.
@@ -104,8 +104,9 @@ func (m *Model) Forward(s *torch.Scope, views []torch.Tensor, pass nn.Pass) torc
 		n := views[0].Size(1)
 		embeddings := make([]torch.Tensor, len(views))
 		for i, v := range views {
-			pass.Part = uint64(i)
-			embeddings[i] = m.Encoder.Forward(s, v.Flatten(0, 1), pass)
+			p := pass
+			p.Part += uint64(i)
+			embeddings[i] = m.Encoder.Forward(s, v.Flatten(0, 1), p)
 		}
 		z := m.Projector.Forward(s, torch.Cat(embeddings, 0), pass)
 		return z.Reshape(-1, n, z.Size(1))

@@ -40,6 +40,13 @@ func (t Tensor) Linear(w, b Tensor) Tensor {
 	return t.result("linear", t, w, b)
 }
 
+// Embedding takes the rows of t [V, D] that int64 indices of any shape name: [..., D]. On CUDA its gradient does not depend on the
+// order in which rows are added up, as that of IndexSelect does.
+func (t Tensor) Embedding(indices Tensor) Tensor {
+	libtch.AtgEmbedding(t.out(), t.c, indices.c, -1, 0, 0)
+	return t.result("embedding", t, indices)
+}
+
 // LayerNorm normalises the last dimension to mean 0 and variance 1 and applies w and b of its size.
 func (t Tensor) LayerNorm(w, b Tensor, eps float64) Tensor {
 	m := t.mem()

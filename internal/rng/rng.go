@@ -27,6 +27,7 @@ const (
 	Retry                         // the seed of a run that diverged and stepped back; counter: how often it has
 	Search                        // values of a random search; counter: hash of what is searched
 	Resample                      // bootstrap; counter: of steps 0, of runs 1
+	Texts                         // augmentation of texts; counters: epoch, sample·2¹⁶ + view
 )
 
 // New returns the stream named by seed, purpose and up to two counters. The generator is ChaCha8, keyed by that name:
