@@ -8,9 +8,9 @@ import (
 	lib "github.com/sugarme/tokenizer"
 )
 
-// bpe is byte-pair encoding (Sennrich et al., arXiv 1508.07909). The library's copies a word for each of its characters, so that one of
-// 100 kB takes a minute; it breaks ties by the clock, has the prefix at a word's first character in place of all others and the suffix
-// at none, panics on unknown characters, and does not know byte_fallback, fuse_unk and ignore_merges.
+// bpe is byte-pair encoding (Sennrich et al., arXiv 1508.07909). The library's copies a word for each of its characters, so that time
+// grows with the square of a word's length; it breaks ties by the clock, has the prefix at a word's first character in place of all others and
+// the suffix at none, panics on unknown characters that no token stands for, and does not know byte_fallback, fuse_unk and ignore_merges.
 type bpe struct {
 	base
 	merges         map[[2]int]merge

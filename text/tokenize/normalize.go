@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// normalizer changes a text before it is split. The library's keep the place in the original of each character, in slices of a
-// slice for each, and run at 0.1 MB/s; BERT's has no whitespace of other scripts, Lowercase and StripAccents go by other tables, and
+// normalizer changes a text before it is split. The library's keep the place in the original of each character, in
+// slices for each, and take more time than all of Encode should (BenchmarkLibrary); BERT's has no white space of other scripts, Lowercase and StripAccents go by other tables, and
 // Precompiled writes marks out as their code points.
 type normalizer interface {
 	normalize(s string) string
