@@ -23,8 +23,11 @@ commands=${commands//features.npy/$out/features.npy}
 commands=${commands//mine.torchscript/$out/mine.torchscript}
 commands=${commands//near.png/$out/near.png}
 commands=${commands//views.png/$out/views.png}
+commands=${commands//captions.csv/$out/captions.csv}
+commands=${commands//tokenizer.json/$out/tokenizer.json}
 commands=${commands//--steps 1000/--steps 2}
 commands=${commands//steps: 1000/steps: 2}
+printf '%s\n' path,caption 'a.png,"A small pleural effusion, on the left."' 'b.png,No effusion.' >"$out/captions.csv"
 echo "$commands"
 bash -euo pipefail -c "$commands"
 test -s "$out/features.npy"
