@@ -45,7 +45,7 @@ def main():
     weights = f"{best}/encoder.safetensors"
     frozen = ["--train", f"{o.data}/train", "--test", f"{o.data}/validation", "--shots", ",".join(SHOTS), "--draws", o.draws,
               "--threads", o.threads, "--json"]
-    cifar = ["--weights", o.cifar, "--model", "cifar_resnet20"]
+    cifar = ["--weights", o.cifar, "--model", "cifar_resnet20", "--num-classes", "10", "--drop-head"]
     rows = [
         ("pretrained here, frozen", ["--weights", weights]),
         ("pretrained here, fine-tuned", ["--weights", weights, "--fine-tune"]),
