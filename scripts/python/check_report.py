@@ -26,7 +26,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CHARTS = {"loss", "prediction", "sigreg", "accuracy", "heldout", "rank", "lr", "grad", "rate", "wait"}
+CHARTS = {"loss", "prediction", "sigreg", "accuracy", "heldout", "rank", "alpha", "lr", "grad", "rate", "wait"}
 PARTS = ["figures", "accuracy", "curves", "neighbours", "maps", "projection", "views", "facts", "config"]
 STEPS = 1200
 problems = []
@@ -155,7 +155,7 @@ def check_values(page, folder):
         size = -(-len(values) // len(curve["mean"]))
         if len(values) % len(curve["mean"]) == 0:
             check(np.allclose(values.reshape(-1, size).mean(1), curve["mean"], rtol=1e-3), f"{page.name}: means of {chart} differ")
-    for chart, name, factor in [("accuracy", "online_knn", 100), ("rank", "rankme", 1), ("heldout", "sigreg", 1)]:
+    for chart, name, factor in [("accuracy", "online_knn", 100), ("rank", "rankme", 1), ("alpha", "alpha_req", 1), ("heldout", "sigreg", 1)]:
         curve = charts[chart]["data"]["curves"][0]
         values = [factor * e["eval"][name] for e in evals]
         check(curve["x"] == [e["step"] for e in evals] and np.allclose(curve["mean"], values, rtol=1e-3), f"{page.name}: {chart} differs")
