@@ -20,7 +20,7 @@ install    = mkdir -p $(TOOLS) && GOBIN=$(CURDIR)/$(TOOLS)/tmp CGO_ENABLED=0 GOF
              mv $(TOOLS)/tmp/$(notdir $(firstword $(subst @, ,$(1)))) $@ && \
              rmdir $(TOOLS)/tmp
 
-.PHONY: help demo test race lint bench bench-sigreg bench-step bench-views bench-weights parity check-python clean
+.PHONY: help demo test race lint bench bench-memory bench-sigreg bench-step bench-views bench-weights parity check-python clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,10 @@ bench-sigreg: ## print the table of SIGReg beside PyTorch (BENCH_FLAGS="--rounds
 bench-step: ## print the table of the training step beside PyTorch and timm (BENCH_FLAGS="--rounds 1 --steps 1" for a quick one)
 	@scripts/python/setup.sh
 	@$(ENV) && .venv/bin/python scripts/bench/step.py $(BENCH_FLAGS)
+
+bench-memory: ## print the table of memory against batch, and draw docs/memory.svg (BENCH_FLAGS="--sizes 64,128 --time 64 --rounds 1 --chart FILE" for a quick one)
+	@scripts/python/setup.sh
+	@$(ENV) && .venv/bin/python scripts/bench/memory.py $(BENCH_FLAGS)
 
 bench-views: ## print the table of decoding and views beside torchvision (BENCH_FLAGS="--rounds 1 --seconds 0.2" for a quick one)
 	@scripts/python/setup.sh

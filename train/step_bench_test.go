@@ -110,11 +110,13 @@ func benchmarkStep(b *testing.B, model stepModel, precision string) {
 	require.NoError(b, err)
 	defer r.close()
 	batch := noise.noise(n)
+	_, err = r.step(ctx, 0, batch) // does what is done once, and brings memory to where it stays
+	require.NoError(b, err)
 	shortest, least := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 	b.ResetTimer()
 	for i := range b.N {
 		start, before := time.Now(), processorTime(b)
-		_, err := r.step(ctx, i, batch)
+		_, err := r.step(ctx, i+1, batch)
 		require.NoError(b, err)
 		shortest, least = min(shortest, time.Since(start)), min(least, processorTime(b)-before)
 	}

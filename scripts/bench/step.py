@@ -156,7 +156,7 @@ class Go:
         return {"ms": found["ms"], "cpu-ms": found["cpu-ms"], "MB": found["MB-peak"]}
 
     def warm(self):
-        """Each measurement is another process, whose first step is not the fastest."""
+        """Each measurement is another process, and takes a step before those that count."""
 
     def close(self):
         pass
