@@ -9,6 +9,8 @@ TEST_FLAGS ?= -timeout 30m
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 NOTEBOOK_FLAGS ?=
+# TestMemoryOfAProcess measures memory, of which the race detector takes several times as much.
+RACE_FLAGS ?= -short -skip '^TestMemoryOfAProcess$$' -timeout 30m
 
 TOOLS     := .cache/bin
 ENV       := . scripts/env.sh
@@ -19,7 +21,7 @@ install    = mkdir -p $(TOOLS) && GOBIN=$(CURDIR)/$(TOOLS)/tmp CGO_ENABLED=0 GOF
              mv $(TOOLS)/tmp/$(notdir $(firstword $(subst @, ,$(1)))) $@ && \
              rmdir $(TOOLS)/tmp
 
-.PHONY: help demo test lint bench bench-sigreg bench-step bench-views bench-weights bench-tokenize parity check-python notebooks clean
+.PHONY: help demo test race lint bench bench-memory bench-sigreg bench-step bench-views bench-weights bench-tokenize parity check-python notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +31,11 @@ demo: ## pretrain on MNIST, and compare with raw pixels (DEMO_FLAGS="--steps 20"
 
 test: $(test_bin) ## vet and test everything (TORCH=2.1.2 with another libtorch)
 	@$(ENV) && go vet $(PACKAGES) && $(test_bin) --format standard-quiet -- $(TEST_FLAGS) $(PACKAGES)
+
+# Packages with tests that don't reach gotch: the race detector would have its C++ compiled anew, and sees nothing of it.
+race: ## test the packages that do without libtorch under the race detector (RACE_FLAGS are go test's)
+	@$(ENV) && pure=$$(go list -test -f '{{.ImportPath}} {{.Deps}}' ./... | \
+		awk '$$1 ~ /\.test$$/ && !/sugarme\/gotch/ { sub(/\.test$$/, "", $$1); print $$1 }') && go test -race $(RACE_FLAGS) $$pure
 
 lint: $(lint_bin) ## gofmt, vet, staticcheck and others (.golangci.yml)
 	@$(ENV) && $(lint_bin) run ./...
@@ -44,6 +51,10 @@ bench-sigreg: ## print the table of SIGReg beside PyTorch (BENCH_FLAGS="--rounds
 bench-step: ## print the table of the training step beside PyTorch and timm (BENCH_FLAGS="--rounds 1 --steps 1" for a quick one)
 	@scripts/python/setup.sh
 	@$(ENV) && .venv/bin/python scripts/bench/step.py $(BENCH_FLAGS)
+
+bench-memory: ## print the table of memory against batch, and draw docs/memory.svg (BENCH_FLAGS="--sizes 64,128 --time 64 --rounds 1 --chart FILE" for a quick one)
+	@scripts/python/setup.sh
+	@$(ENV) && .venv/bin/python scripts/bench/memory.py $(BENCH_FLAGS)
 
 bench-views: ## print the table of decoding and views beside torchvision (BENCH_FLAGS="--rounds 1 --seconds 0.2" for a quick one)
 	@scripts/python/setup.sh

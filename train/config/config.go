@@ -102,8 +102,8 @@ type Projector struct {
 // Schedule is the length of the run. At least one of Epochs and Steps is auto.
 type Schedule struct {
 	BatchSize  Auto[int] `yaml:"batch_size" flag:"batch-size" arg:"N" help:"images in a step; auto is 128 on a CPU and 256 on a GPU, or all images if they are fewer"`
-	MicroBatch Auto[int] `yaml:"micro_batch" flag:"micro-batch" arg:"N" resume:"free" help:"images that are encoded at a time, for batches that are larger than the memory: gradients stay those of the whole batch, for a quarter to a third more time; auto is all"`
-	Checkpoint bool      `yaml:"checkpoint_activations" flag:"checkpoint-activations" resume:"free" help:"keep for the backward pass what goes into each of the encoder's blocks, and compute what is in them again: the same gradients in much less memory, for a quarter to a third more time. It goes with --micro-batch"`
+	MicroBatch Auto[int] `yaml:"micro_batch" flag:"micro-batch" arg:"N" resume:"free" help:"images that are encoded at a time, for batches that are larger than the memory: gradients stay those of the whole batch, for about 30% more time (docs/memory.md); auto is all"`
+	Checkpoint bool      `yaml:"checkpoint_activations" flag:"checkpoint-activations" resume:"free" help:"keep for the backward pass what goes into each of the encoder's blocks, and compute what is in them again: the same gradients in much less memory, for about 40% more time. It goes with --micro-batch, and both take half as much again (docs/memory.md)"`
 	Epochs     Auto[int] `yaml:"epochs" flag:"epochs" arg:"N" resume:"longer" help:"passes over the images; auto aims at an hour: 120,000 images on a CPU, 2 million on a GPU"`
 	Steps      Auto[int] `yaml:"steps" flag:"steps" arg:"N" resume:"longer" help:"length of the run in steps, in place of --epochs"`
 }
