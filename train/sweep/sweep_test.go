@@ -257,3 +257,20 @@ func TestSave(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(strange, "plan.yaml"), []byte("runs: 3"), 0o644))
 	assert.ErrorContains(t, plan(t, "out: "+strange+"\nruns: [{}]").Save(false), "reading the plan: ")
 }
+
+// TestReproduction: the plans of docs/reproduction.md can be read and are what it says they are.
+func TestReproduction(t *testing.T) {
+	text, err := os.ReadFile("../../docs/reproduction.md")
+	require.NoError(t, err)
+	files, err := filepath.Glob("../../docs/reproduction/*.yaml")
+	require.NoError(t, err)
+	runs := map[string]int{"eurosat": 32, "clothing": 4, "families": 12, "lambda": 14}
+	require.Len(t, files, len(runs))
+	for _, file := range files {
+		p, err := Load(file)
+		require.NoError(t, err)
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		assert.Len(t, p.Runs, runs[name], name)
+		assert.Contains(t, string(text), "sweep docs/reproduction/"+name+".yaml")
+	}
+}
