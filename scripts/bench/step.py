@@ -202,16 +202,23 @@ class Used:
 
 
 def alone(makers, rounds, steps):
-    """contest, of rivals that are on the GPU one after another, and their memory there."""
+    """contest, of rivals that are on the GPU one after another, and their memory there. One that fails is NaN, as the others have
+    come far to be measured."""
     least, most, starts = [], [], []
     for make in makers:
+        began, ms = float("nan"), float("nan")
         with Used() as used:
-            rival = make()
-            starts.append(getattr(rival, "start", None))
-            rival.warm()
-            least.append(min(rival.measure(steps)["ms"] for _ in range(rounds)))
-            rival.close()
+            try:
+                rival = make()
+                began = getattr(rival, "start", began)
+                rival.warm()
+                ms = min(rival.measure(steps)["ms"] for _ in range(rounds))
+                rival.close()
+            except (SystemExit, OSError, subprocess.CalledProcessError) as why:
+                print(why, file=sys.stderr)
+        least.append(ms)
         most.append(used.most)
+        starts.append(began)
     return least, most, starts
 
 

@@ -4,6 +4,7 @@ the training step's speed and memory. It ends with one table, and with exit stat
 import argparse
 import importlib.util
 import json
+import math
 import os
 import pathlib
 import re
@@ -110,6 +111,9 @@ def bench(environment, device, images):
                 continue
             measured = json.loads(found.read_text())  # gojepa first
             for r in measured:
+                if math.isnan(r["images/s"]):
+                    rows.append((f"step of {r['model']}, {r['precision']}: {r['rival']}", False, "did not run: see above"))
+                    continue
                 figures = f"{r['images/s']:.1f} images/s ({r['images/s'] / measured[0]['images/s']:.2f} ×), {r['MB']:.0f} MB"
                 rows.append((f"step of {r['model']}, {r['precision']}: {r['rival']}", None, figures))
     return rows
