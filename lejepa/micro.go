@@ -67,7 +67,7 @@ func (m Joint) Accumulate(s *torch.Scope, kinds []Kind, micro Micro, pass nn.Pas
 		for _, r := range runs {
 			r.backward(s)
 		}
-		s.Return(loss.Total, loss.Prediction, loss.SIGReg, loss.Statistics)
+		s.Return(loss.tensors()...)
 		return torch.Tensor{}
 	})
 	return loss
