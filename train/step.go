@@ -166,6 +166,7 @@ func (t *trainer) kinds(b *views.Batch) []lejepa.Kind {
 // forward moves a batch to the device and returns the projections [V, N, K] of each kind of views, global ones first.
 func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) (z []torch.Tensor) {
 	s.Child(func(s *torch.Scope) torch.Tensor {
+		end := s.Span("transfer")
 		kinds := t.kinds(b)
 		all := make([][]torch.Tensor, len(kinds))
 		for i, k := range kinds {
@@ -173,6 +174,7 @@ func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) (z []torch.
 				all[i] = append(all[i], c.Images(s, 0, c.Views*k.N).Unflatten(0, c.Views, k.N))
 			}
 		}
+		end()
 		defer s.Span("forward")()
 		s.Autocast(t.precision(), func() { z = t.joint().Forward(s, all, p) })
 		s.Return(z...)
@@ -186,7 +188,6 @@ func (t *trainer) crops(b *views.Batch) []lejepa.Crops {
 	all := make([]lejepa.Crops, len(b.Groups))
 	for i, g := range b.Groups {
 		all[i] = lejepa.Crops{Views: int64(g.Views), Images: func(s *torch.Scope, from, to int64) torch.Tensor {
-			defer s.Span("transfer")()
 			return vision.NormaliseRows(s, &g, int(from), int(to), t.mean, t.std)
 		}}
 	}

@@ -213,7 +213,6 @@ func textKind(b captions.Batch) lejepa.Kind {
 		return lejepa.Kind{}
 	}
 	ids := func(s *torch.Scope, from, to int64) torch.Tensor {
-		defer s.Span("transfer")()
 		ids, t := b.Padded(int(from), int(to))
 		return s.FromInt64(ids, to-from, int64(t))
 	}
@@ -327,9 +326,11 @@ func (r *run) saveText(s *torch.Scope) error {
 	if e == nil {
 		return nil
 	}
+	spec := e.Spec()
+	spec.DropPath = 0 // which who goes on from the weights chooses
 	var failed error
 	for _, name := range []string{textEncoderFile, textEncoderPTFile} {
-		failed = errors.Join(failed, e.Params().Save(s, filepath.Join(r.cfg.Out, name), text.Metadata(e.Spec())))
+		failed = errors.Join(failed, e.Params().Save(s, filepath.Join(r.cfg.Out, name), text.Metadata(spec)))
 	}
 	return errors.Join(failed, lejepa.SaveProjectors(s, filepath.Join(r.cfg.Out, projectorsFile),
 		map[string]*lejepa.Projector{"image": r.model.Projector, "text": r.text.Projector}))
