@@ -61,10 +61,11 @@ func first(views []Views) torch.Tensor {
 // ComputeJointOn is ComputeJoint on given directions a [K, M], unit columns.
 func (o Objective) ComputeJointOn(s *torch.Scope, views []Views, n int64, a torch.Tensor) Loss {
 	var there []Views
+	var at []int // of each of them among views
 	for i, v := range views {
 		if v.Z.Defined() {
 			v.check(i, n)
-			there = append(there, v)
+			there, at = append(there, v), append(at, i)
 		}
 	}
 	if len(there) == 1 && there[0].Samples == nil {
@@ -72,12 +73,17 @@ func (o Objective) ComputeJointOn(s *torch.Scope, views []Views, n int64, a torc
 	}
 	var l Loss
 	s.Child(func(s *torch.Scope) torch.Tensor {
-		l.Prediction = prediction(s, there, n)
+		kinds := make([]KindLoss, len(there))
+		l.Prediction = prediction(s, there, n, kinds)
 		end := s.Span("SIGReg")
-		l.SIGReg, l.Statistics = o.regularise(s, there, a)
+		l.SIGReg, l.Statistics = o.regularise(s, there, a, kinds)
 		end()
 		l.Total = l.Prediction.MulScalar(1 - o.Lambda).Add(l.SIGReg.MulScalar(o.Lambda))
-		s.Return(l.Total, l.Prediction, l.SIGReg, l.Statistics)
+		l.Kinds = make([]KindLoss, len(views))
+		for i, k := range kinds {
+			l.Kinds[at[i]] = k
+		}
+		s.Return(l.tensors()...)
 		return torch.Tensor{}
 	})
 	return l
@@ -104,14 +110,15 @@ func (v Views) check(i int, n int64) {
 	}
 }
 
-// prediction is the mean squared distance of the views that there are to their samples' centres.
-func prediction(s *torch.Scope, views []Views, n int64) torch.Tensor {
+// prediction is the mean squared distance of the views that there are to their samples' centres, and that of each kind in kinds.
+func prediction(s *torch.Scope, views []Views, n int64, kinds []KindLoss) torch.Tensor {
 	centre, has := centres(s, views, n)
 	var sum torch.Tensor
 	count := 0.0
-	for _, v := range views {
+	for i, v := range views {
 		at, which := v.of(has)
 		if len(at) == 0 {
+			kinds[i].Prediction = s.Zeros(v.Z.DType())
 			continue
 		}
 		z, c := v.Z, centre
@@ -122,6 +129,7 @@ func prediction(s *torch.Scope, views []Views, n int64) torch.Tensor {
 			c = c.IndexSelect(0, indices(s, which))
 		}
 		d := c.Unsqueeze(0).Sub(z).Square().Sum()
+		kinds[i].Prediction = d.Detach().DivScalar(float64(z.Numel()))
 		if count += float64(z.Numel()); !sum.Defined() {
 			sum = d
 		} else {
@@ -204,15 +212,17 @@ func indices(s *torch.Scope, at []int) torch.Tensor {
 	return s.FromInt64(v, int64(len(v)))
 }
 
-// regularise is the mean of SIGReg over all views of two samples or more, and their statistics [V, M].
-func (o Objective) regularise(s *torch.Scope, views []Views, a torch.Tensor) (mean, statistics torch.Tensor) {
+// regularise is the mean of SIGReg over all views of two samples or more, and their statistics [V, M]; that of each kind is in kinds.
+func (o Objective) regularise(s *torch.Scope, views []Views, a torch.Tensor, kinds []KindLoss) (mean, statistics torch.Tensor) {
 	var all []torch.Tensor
 	total := 0.0
-	for _, v := range views {
+	for i, v := range views {
 		if v.Z.Size(1) < 2 {
+			kinds[i].SIGReg = s.Zeros(v.Z.DType())
 			continue
 		}
 		m, each := o.SIGReg().Mean(s, v.Z, a)
+		kinds[i].SIGReg = m.Detach()
 		all = append(all, each)
 		k := float64(v.Z.Size(0))
 		m = m.MulScalar(k)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,6 +14,7 @@ import (
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/nn"
 	"github.com/gojepa/gojepa/torch/torchtest"
+	"github.com/gojepa/gojepa/torch/weights"
 )
 
 // TestJointAgainstPyTorch has the cases of scripts/golden/joint.py.
@@ -54,6 +56,24 @@ func TestJointAgainstPyTorch(t *testing.T) {
 					l := Objective{Lambda: c.Lambda, Test: sigreg.Default()}.ComputeJointOn(s, views, c.N, a)
 					l.Total.Backward()
 					got, _ := l.Metrics(s)
+					var prediction, statistic, sum, count float64 // the whole out of its kinds
+					for j, v := range views {
+						if l.Kinds == nil {
+							break
+						}
+						k := l.Kinds[j]
+						assert.False(t, k.Prediction.RequiresGrad() || k.SIGReg.RequiresGrad())
+						weight := float64(v.Z.Numel())
+						prediction += weight * k.Prediction.Item()
+						sum += weight
+						if v.Z.Size(1) > 1 {
+							statistic += float64(v.Z.Size(0)) * k.SIGReg.Item()
+							count += float64(v.Z.Size(0))
+						}
+					}
+					if l.Kinds != nil && centred(views, c.N) {
+						torchtest.Close(t, []float64{c.Prediction, c.SIGReg}, []float64{prediction / sum, statistic / count}, tol, floor)
+					}
 					torchtest.Close(t, []float64{c.Total, c.Prediction, c.SIGReg}, []float64{got.Loss, got.Prediction, got.SIGReg}, tol, floor)
 					for j, v := range views {
 						torchtest.Close(t, c.Grads[j], v.Z.Grad().Float64s(), tol, floor, j)
@@ -62,6 +82,59 @@ func TestJointAgainstPyTorch(t *testing.T) {
 			})
 		}
 	}
+}
+
+// centred reports whether all samples have a global view, so that each view is in the prediction.
+func centred(views []Views, n int64) bool {
+	for _, v := range views {
+		if v.Globals > 0 && v.Samples == nil {
+			return true
+		}
+	}
+	return n == 0
+}
+
+// TestProjectors reads what it wrote, and names what is no file of projectors.
+func TestProjectors(t *testing.T) {
+	torchtest.Do(t, func(s *torch.Scope) {
+		file := filepath.Join(t.TempDir(), "projectors.safetensors")
+		kinds := map[string]*Projector{
+			"image": NewProjector(s, 6, ProjectorConfig{Hidden: []int{8, 5}, Dim: 4}, 1, torch.Float32),
+			"text":  NewProjector(s, 3, ProjectorConfig{Dim: 4}, 2, torch.Float32),
+		}
+		require.NoError(t, SaveProjectors(s, file, kinds))
+		read, err := LoadProjectors(s, file)
+		require.NoError(t, err)
+		require.Len(t, read, 2)
+		for kind, p := range kinds {
+			x := s.FromFloat64(torchtest.Values(5, int(7*p.in)), 7, p.in).To(torch.Float32)
+			s.NoGrad(func() {
+				assert.Equal(t, p.Forward(s, x, nn.Pass{}).Float32s(), read[kind].Forward(s, x, nn.Pass{}).Float32s(), kind)
+			})
+			p.Params().Close()
+			read[kind].Params().Close()
+		}
+		f, err := weights.Open(file)
+		require.NoError(t, err)
+		assert.Contains(t, f.Metadata()["gojepa.projector.image"], `{"in":6,"hidden":[8,5],"dim":4}`)
+		_, ok := f.Lookup("image.1.running_mean")
+		assert.True(t, ok, "torchvision.ops.MLP's keys")
+		require.NoError(t, f.Close())
+
+		info := weights.Info{Name: "text.0.weight", DType: weights.F32, Shape: []int64{1, 1}}
+		for meta, want := range map[string]string{
+			`{"in":1,"hidden":[],"dim":1000000000}`: "text.0.weight is [1 1], and by them [1000000000 1]", `{"in":0,"dim":1}`: "in: 0", "wide": "invalid character",
+			`{"in":1,"dim":0}`: "dim: 0", `{"in":1,"dim":1}`: "that of text: ",
+		} {
+			require.NoError(t, weights.SaveFile(file, []weights.Entry{weights.NewEntry(info, make([]byte, 4))}, map[string]string{"gojepa.projector.text": meta}))
+			_, err = LoadProjectors(s, file)
+			assert.ErrorContains(t, err, want)
+			assert.ErrorContains(t, err, file)
+		}
+		require.NoError(t, weights.SaveFile(file, []weights.Entry{weights.NewEntry(info, make([]byte, 4))}, nil))
+		_, err = LoadProjectors(s, file)
+		assert.ErrorContains(t, err, "has none")
+	})
 }
 
 // TestJointOfOneKind is Compute, bit for bit, and so is the joint model.

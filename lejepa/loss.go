@@ -45,6 +45,26 @@ type Loss struct {
 	Prediction torch.Tensor // mean squared distance of the views' projections to their centre, a scalar
 	SIGReg     torch.Tensor // mean statistic over views and slices, a scalar
 	Statistics torch.Tensor // [V, M], without gradient
+
+	// Kinds are what each kind of views comes to, in the order in which [Objective.ComputeJoint] got them; nil where only one kind has views.
+	Kinds []KindLoss
+}
+
+// KindLoss is what the views of one kind come to: scalars without gradient. They are undefined of a kind without views.
+type KindLoss struct {
+	Prediction torch.Tensor // mean squared distance to the centres, of the samples that have one; 0 if none has
+	SIGReg     torch.Tensor // mean statistic; 0 of fewer than two samples
+}
+
+// tensors are all that a loss consists of.
+func (l Loss) tensors() []torch.Tensor {
+	all := []torch.Tensor{l.Total, l.Prediction, l.SIGReg, l.Statistics}
+	for _, k := range l.Kinds {
+		if k.Prediction.Defined() {
+			all = append(all, k.Prediction, k.SIGReg)
+		}
+	}
+	return all
 }
 
 // Compute is the objective of projections z [V, N, K] of V views of N samples, the first globals of which are global

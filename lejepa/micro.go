@@ -67,7 +67,7 @@ func (m Joint) Accumulate(s *torch.Scope, kinds []Kind, micro Micro, pass nn.Pas
 		for _, r := range runs {
 			r.backward(s)
 		}
-		s.Return(loss.Total, loss.Prediction, loss.SIGReg, loss.Statistics)
+		s.Return(loss.tensors()...)
 		return torch.Tensor{}
 	})
 	return loss
@@ -188,7 +188,10 @@ func (m *Model) each(s *torch.Scope, crops []Crops, n int64, micro Micro, pass n
 			to := min(from+step, rows)
 			pass.Row = uint64(from)
 			s.Child(func(s *torch.Scope) torch.Tensor {
-				return use(s, c.Images(s, from, to), pass, done+from, done+to)
+				end := s.Span("transfer")
+				x := c.Images(s, from, to)
+				end()
+				return use(s, x, pass, done+from, done+to)
 			})
 		}
 		done += rows

@@ -47,6 +47,8 @@ func (c ProjectorConfig) Validate() error {
 type Projector struct {
 	params *torch.Params
 	layers []layer
+	in     int64
+	config ProjectorConfig
 }
 
 type layer struct {
@@ -56,7 +58,11 @@ type layer struct {
 
 // NewProjector makes a projector from embeddings of the width in. The caller closes its parameters.
 func NewProjector(s *torch.Scope, in int64, c ProjectorConfig, seed uint64, dtype torch.DType) *Projector {
-	p := &Projector{params: torch.NewParams(seed, dtype)}
+	return newProjector(s, in, c, torch.NewParams(seed, dtype))
+}
+
+func newProjector(s *torch.Scope, in int64, c ProjectorConfig, params *torch.Params) *Projector {
+	p := &Projector{params: params, in: in, config: c}
 	at := 0
 	next := func(width int64) *nn.Linear {
 		l := nn.NewLinear(s, p.params.Root().At(at), in, width, nn.Options{})

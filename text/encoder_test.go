@@ -199,6 +199,11 @@ func TestLoad(t *testing.T) {
 
 			own := filepath.Join(t.TempDir(), "text.safetensors")
 			require.NoError(t, e.Params().Save(s, own, Metadata(e.Spec())))
+			told, err := SpecOf(Metadata(e.Spec()))
+			require.NoError(t, err)
+			assert.Equal(t, e.Spec(), told)
+			_, err = SpecOf(nil)
+			require.ErrorContains(t, err, "metadata gojepa.text.spec is \"\"")
 			again, err := Load(s, own, Spec{})
 			require.NoError(t, err)
 			assert.Equal(t, e.Spec(), again.Spec())

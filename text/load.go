@@ -27,6 +27,15 @@ func Metadata(spec Spec) map[string]string {
 	return map[string]string{metaModel: spec.Name, metaSpec: string(text)}
 }
 
+// SpecOf reads the spec out of the metadata of a file that has, besides others, what [Metadata] says.
+func SpecOf(meta map[string]string) (Spec, error) {
+	var spec Spec
+	if err := json.Unmarshal([]byte(meta[metaSpec]), &spec); err != nil {
+		return spec, fmt.Errorf("metadata %s is %q: expected the sizes of an encoder", metaSpec, meta[metaSpec])
+	}
+	return spec, nil
+}
+
 // wordsKey is the end of the key that tells a file of BERT's, whatever stands before it.
 const wordsKey = "embeddings.word_embeddings.weight"
 

@@ -32,13 +32,21 @@ type batchInfo struct {
 	Seed    uint64   `json:"seed"`  // what names the step's random streams
 	Samples []int    `json:"samples"`
 	Files   []string `json:"files"`
+
+	Captions []string `json:"captions,omitempty"` // of a run on captions, "" for an image without
 }
 
 // writeBatch writes into a folder which images a step saw, their views as pictures (views-000.png …, a row for each image, the
 // image first) and as tensors: "views.0" and so on, [views, images, channels, size, size] with 0 to 255 or, if they are floats, 0
-// to 1, and "samples", the images' numbers.
+// to 1, and "samples", the images' numbers. Of captions it writes the ids of their views, "texts" [views, captions, tokens] with -1 beyond
+// the end of each, and "texts.rows", the rows of the images that they belong to.
 func writeBatch(ctx context.Context, dir string, src images.Source, b *views.Batch, step int, seed uint64) error {
 	info := batchInfo{Step: step, Epoch: b.Epoch, Seed: seed, Samples: b.Samples, Files: names(b)}
+	if t, ok := b.Beside.(captioned); ok {
+		for _, c := range t.written {
+			info.Captions = append(info.Captions, c.Text)
+		}
+	}
 	text, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing a batch: %w", err)
@@ -88,6 +96,19 @@ func viewEntries(b *views.Batch) []weights.Entry {
 	for i, s := range b.Samples {
 		samples[i] = int64(s)
 	}
-	return append(all, weights.Entry{Info: weights.Info{Name: "samples", DType: weights.I64, Shape: []int64{int64(b.Rows())}},
-		WriteData: func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, samples) }})
+	integers := func(name string, values []int64, shape ...int64) {
+		all = append(all, weights.Entry{Info: weights.Info{Name: name, DType: weights.I64, Shape: shape},
+			WriteData: func(w io.Writer) error { return binary.Write(w, binary.LittleEndian, values) }})
+	}
+	integers("samples", samples, int64(b.Rows()))
+	if t := textsOf(b); t.Rows() > 0 {
+		ids, length := t.Padded(0, t.Rows())
+		integers("texts", ids, int64(t.Count), int64(len(t.Samples)), int64(length))
+		rows := make([]int64, len(t.Samples))
+		for i, row := range t.Samples {
+			rows[i] = int64(row)
+		}
+		integers("texts.rows", rows, int64(len(rows)))
+	}
+	return all
 }

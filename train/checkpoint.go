@@ -21,18 +21,22 @@ import (
 )
 
 // A checkpoint is one safetensors file with checksums: the encoder's and the projector's state dicts under "encoder." and
-// "projector.", the optimiser's state of each parameter under its name, as in "exp_avg.encoder.cls_token", the average of the
+// "projector.", those of captions under "text_encoder." and "text_projector.", the optimiser's state of each parameter under its name, as in "exp_avg.encoder.cls_token", the average of the
 // encoder's weights under "ema.", and in the metadata how far the run is, its configuration, and what made it. Weights are
 // those to use: where an optimiser trains others (optim.Optimiser.Eval), they are part of its state. Random streams are named
 // by the step, so that no generator's state has to be in it.
 const (
 	encoderPrefix   = "encoder."
 	projectorPrefix = "projector."
-	progressKey     = "gojepa.progress"
-	configKey       = "gojepa.config"
-	formatKey       = "gojepa.format"
-	versionKey      = "gojepa.version" // of gojepa
-	machineKey      = "gojepa.machine"
+
+	textEncoderPrefix   = "text_encoder."
+	textProjectorPrefix = "text_projector."
+
+	progressKey = "gojepa.progress"
+	configKey   = "gojepa.config"
+	formatKey   = "gojepa.format"
+	versionKey  = "gojepa.version" // of gojepa
+	machineKey  = "gojepa.machine"
 )
 
 // checkpointFormat is the number of what is said above. It grows with each change that a program of before would misread.
@@ -44,6 +48,8 @@ type position struct {
 	Elapsed time.Duration     `json:"elapsed"` // training time of all sessions, in nanoseconds
 	Data    fingerprint       `json:"data"`    // of the images, which steps count on
 	Broken  map[string]string `json:"broken"`  // images that could not be read, and why
+
+	BadTexts map[string]string `json:"bad_captions,omitempty"` // images whose captions could not be used, and why
 
 	Evaluated int           `json:"evaluated"`       // the step after which features were last evaluated in training
 	Backs     []runlog.Back `json:"backs,omitempty"` // times that the run diverged and stepped back
@@ -86,7 +92,11 @@ func fingerprintOf(src images.Source) fingerprint {
 
 // parts are the state dicts of a checkpoint.
 func (t *trainer) parts() []part {
-	return []part{{encoderPrefix, t.model.Encoder.Params()}, {projectorPrefix, t.model.Projector.Params()}}
+	all := []part{{encoderPrefix, t.model.Encoder.Params()}, {projectorPrefix, t.model.Projector.Params()}}
+	if t.text != nil {
+		all = append(all, part{textEncoderPrefix, t.text.Encoder.Params()}, part{textProjectorPrefix, t.text.Projector.Params()})
+	}
+	return all
 }
 
 type part struct {

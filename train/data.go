@@ -93,7 +93,7 @@ func openCollections(ctx context.Context, cfg config.Config, out string, note fu
 	if cfg.Data.TestPath == "" {
 		return train, nil, nil
 	}
-	o.Test = true
+	o.Test, o.CaptionColumn = true, "" // which are not asked for captions
 	if test, err = images.Open(ctx, cfg.Data.TestPath, o); err != nil {
 		return nil, nil, fmt.Errorf("--test-data: %w", err)
 	}

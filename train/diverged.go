@@ -57,8 +57,10 @@ func (r *run) keepEvidence(ctx context.Context, dir string, batch *views.Batch, 
 	if err := r.saveState(filepath.Join(dir, checkpointFile)); err != nil {
 		return err
 	}
-	if err := atomicfile.Link(filepath.Join(r.cfg.Out, initFile), filepath.Join(dir, initFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, name := range []string{initFile, tokenizerFile} { // that a run begins with, if it does
+		if err := atomicfile.Link(filepath.Join(r.cfg.Out, name), filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	log, err := runlog.Open(filepath.Join(dir, metricsFile), 0)
 	if err != nil {
@@ -75,6 +77,7 @@ func (r *run) recordOf(f figures) runlog.Step {
 	return runlog.Step{
 		Step: r.at.Step + 1, Epoch: r.epoch(r.at.Step + 1), Loss: f.Loss, Prediction: f.Prediction,
 		SIGReg: f.SIGReg, SIGRegSE: f.SIGRegSE, SIGRegExpected: r.expected, LR: f.lr, GradNorm: f.gradNorm,
+		Texts: f.texts,
 	}
 }
 
@@ -97,7 +100,7 @@ func (r *run) back(ctx context.Context, d *DivergedError) error {
 	}
 	defer c.file.Close()
 	at := c.at
-	at.Elapsed, at.Broken, at.Backs = r.at.Elapsed, r.at.Broken, r.at.Backs
+	at.Elapsed, at.Broken, at.BadTexts, at.Backs = r.at.Elapsed, r.at.Broken, r.at.BadTexts, r.at.Backs
 	at.Backs = append(at.Backs[:len(at.Backs):len(at.Backs)], runlog.Back{
 		Step: at.Step, Epoch: r.epoch(at.Step), From: d.Step,
 		Seed: rng.New(r.cfg.Seed, rng.Retry, uint64(len(r.at.Backs)+1), 0).Uint64(),

@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/gojepa/gojepa/internal/atomicfile"
 	"github.com/gojepa/gojepa/lejepa"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/nn"
@@ -149,16 +147,5 @@ func (r *run) keepScript() error {
 	if _, err := os.Stat(kept); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.Open(e.Init)
-	if err != nil {
-		return fmt.Errorf("--init: %w", err)
-	}
-	defer f.Close()
-	if err := atomicfile.Write(kept, func(w io.Writer) error {
-		_, err := io.Copy(w, f)
-		return err
-	}); err != nil {
-		return fmt.Errorf("keeping the TorchScript module: %w", err)
-	}
-	return nil
+	return keepCopy(e.Init, kept, "--init")
 }

@@ -42,12 +42,12 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	}
 	return &Result{
 		Out: r.cfg.Out, Steps: r.at.Step, Last: lejepa.Metrics{Loss: last.Loss, Prediction: last.Prediction, SIGReg: last.SIGReg, SIGRegSE: last.SIGRegSE},
-		Elapsed: r.at.Elapsed, Values: values, Broken: r.at.Broken, Config: r.cfg,
+		Elapsed: r.at.Elapsed, Values: values, Broken: r.at.Broken, BadTexts: r.at.BadTexts, Config: r.cfg,
 	}, nil
 }
 
 // saveEncoder writes the encoder's state dict, as safetensors and for torch.load, with what is needed to use it in the
-// metadata. An encoder that is a TorchScript module is written as one too.
+// metadata, and with captions their encoder and both projectors. An encoder that is a TorchScript module is written as one too.
 func (r *run) saveEncoder(ctx context.Context) error {
 	meta := r.metadata()
 	var failed error
@@ -57,6 +57,7 @@ func (r *run) saveEncoder(ctx context.Context) error {
 		for _, name := range []string{encoderFile, encoderPTFile} {
 			failed = errors.Join(failed, r.model.Encoder.Params().Save(s, filepath.Join(r.cfg.Out, name), meta))
 		}
+		failed = errors.Join(failed, r.saveText(s))
 		if e, ok := r.model.Encoder.(*vision.Encoder); ok && e.Scripted() {
 			o := vision.TraceOptions{ImageSize: r.cfg.Encoder.ImageSize.Or(0), Mean: r.mean, Std: r.std}
 			failed = errors.Join(failed, e.SaveTorchScript(s, filepath.Join(r.cfg.Out, scriptFile), o))
@@ -207,14 +208,19 @@ func probe(samples, steps int) eval.AdamWOptions {
 	return o
 }
 
-// writeBroken lists the images that could not be read, in all sessions of the run, if there are any.
+// writeBroken lists the images that could not be read, and those whose captions could not, in all sessions of the run, if there are any.
 func (r *run) writeBroken() error {
-	if len(r.at.Broken) == 0 {
+	return errors.Join(r.writeList(brokenFile, r.at.Broken), r.writeList(badTextsFile, r.at.BadTexts))
+}
+
+// writeList writes names and what is wrong with them, if there are any.
+func (r *run) writeList(file string, bad map[string]string) error {
+	if len(bad) == 0 {
 		return nil
 	}
-	return atomicfile.Write(filepath.Join(r.cfg.Out, brokenFile), func(w io.Writer) error {
-		for _, name := range slices.Sorted(maps.Keys(r.at.Broken)) {
-			if _, err := fmt.Fprintf(w, "%s\t%s\n", name, r.at.Broken[name]); err != nil {
+	return atomicfile.Write(filepath.Join(r.cfg.Out, file), func(w io.Writer) error {
+		for _, name := range slices.Sorted(maps.Keys(bad)) {
+			if _, err := fmt.Fprintf(w, "%s\t%s\n", name, bad[name]); err != nil {
 				return err
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/gojepa/gojepa/internal/atomicfile"
+	"github.com/gojepa/gojepa/text"
 	"github.com/gojepa/gojepa/torch"
 )
 
@@ -160,7 +161,7 @@ func (r *run) prune() error {
 
 // saveState writes a checkpoint of the run as it is now.
 func (r *run) saveState(path string) error {
-	text, err := r.cfg.Encode()
+	made, err := r.cfg.Encode()
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
@@ -170,8 +171,11 @@ func (r *run) saveState(path string) error {
 	}
 	meta := maps.Clone(r.metadata())
 	meta[versionKey], meta[machineKey] = version(), string(on)
+	if e := r.textEncoder(); e != nil {
+		maps.Copy(meta, text.Metadata(e.Spec()))
+	}
 	var failed error
-	err = r.th.Do(context.Background(), func(s *torch.Scope) { failed = r.save(s, path, r.at, text, meta) })
+	err = r.th.Do(context.Background(), func(s *torch.Scope) { failed = r.save(s, path, r.at, made, meta) })
 	return errors.Join(err, failed)
 }
 
@@ -179,6 +183,7 @@ func (r *run) saveState(path string) error {
 func ours(name string) bool {
 	return keptPattern.MatchString(name) || strings.HasPrefix(name, "events.out.tfevents.") || slices.Contains([]string{
 		configFile, checkpointFile, encoderFile, encoderPTFile, encoderEMAFile, scriptFile, traceFile, initFile, reportFile, brokenFile,
+		textEncoderFile, textEncoderPTFile, projectorsFile, tokenizerFile, badTextsFile,
 		"metrics.csv", "evaluations.csv",
 	}, name)
 }

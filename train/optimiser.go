@@ -2,15 +2,21 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/gojepa/gojepa/lejepa"
+	"github.com/gojepa/gojepa/text"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/optim"
 	"github.com/gojepa/gojepa/train/config"
 )
 
-// newOptimiser makes the optimiser that the configuration names, of encoder and projector.
+// newOptimiser makes the optimiser that the configuration names, of encoders and projectors.
 func (r *run) newOptimiser(s *torch.Scope) (optim.Optimiser, error) {
-	encoder, projector := r.model.Encoder.Params(), r.model.Projector.Params()
+	var all []*torch.Params
+	for _, p := range r.parts() {
+		all = append(all, p.params)
+	}
 	c := r.cfg.Optim
 	if err := r.scaleLayers(); err != nil {
 		return nil, err
@@ -19,16 +25,26 @@ func (r *run) newOptimiser(s *torch.Scope) (optim.Optimiser, error) {
 	switch c.Name {
 	case config.LARS:
 		lars := optim.LARSConfig{WeightDecay: c.WeightDecay.Or(0), Momentum: c.Momentum.Or(0), Trust: c.Trust, Eps: c.Eps}
-		return optim.NewLARS(s, lars, encoder, projector), nil
+		return optim.NewLARS(s, lars, all...), nil
 	case config.Muon:
-		in, out := matrices(encoder), matrices(projector)
-		muon := optim.MuonConfig{AdamW: adamw, Momentum: c.Momentum.Or(0), Original: c.MuonScale == "original", DType: r.precision(),
-			Others: append(in[:min(1, len(in))], out[max(0, len(out)-1):]...)}
-		return optim.NewMuon(s, muon, encoder, projector), nil
+		muon := optim.MuonConfig{AdamW: adamw, Momentum: c.Momentum.Or(0), Original: c.MuonScale == "original", DType: r.precision()}
+		for _, m := range r.joint() {
+			in, out := matrices(m.Encoder.Params()), matrices(m.Projector.Params())
+			muon.Others = slices.Concat(muon.Others, in[:min(inputs(m.Encoder), len(in))], out[max(0, len(out)-1):])
+		}
+		return optim.NewMuon(s, muon, all...), nil
 	case config.ScheduleFree:
-		return optim.NewScheduleFree(s, adamw, encoder, projector), nil
+		return optim.NewScheduleFree(s, adamw, all...), nil
 	}
-	return optim.NewAdamW(s, adamw, encoder, projector), nil
+	return optim.NewAdamW(s, adamw, all...), nil
+}
+
+// inputs is how many of an encoder's first matrices are its input: of texts those of words, positions and types.
+func inputs(e lejepa.Encoder) int {
+	if _, ok := e.(*text.Encoder); ok {
+		return 3
+	}
+	return 1
 }
 
 // matrices are the parameters that weight decay applies to, which a network goes through in their order.

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/cpu"
 
+	"github.com/gojepa/gojepa/text/tokenize"
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/train/config"
 	"github.com/gojepa/gojepa/vision"
@@ -35,8 +36,17 @@ func deviceOf(cfg config.Config) (torch.Device, error) {
 // whose weights it begins with. out is the run's folder, and note is told what is worth knowing.
 func (r *run) prepare(ctx context.Context, cfg config.Config, begins bool, device torch.Device, out string, note func(string)) (err error) {
 	var file vision.FileInfo // that the run begins with
+	var tokenizer *tokenize.Tokenizer
+	if cfg.Text.On() {
+		if tokenizer, err = openTexts(cfg, out); err != nil {
+			return err
+		}
+	}
 	if begins {
 		if cfg, file, err = begin(cfg); err != nil {
+			return err
+		}
+		if cfg, err = beginText(cfg, tokenizer); err != nil {
 			return err
 		}
 	}
@@ -56,5 +66,8 @@ func (r *run) prepare(ctx context.Context, cfg config.Config, begins bool, devic
 	facts.GPU = device.IsCUDA()
 	facts.BF16 = device.IsCUDA() || cpu.X86.HasAVX512BF16
 	r.cfg = cfg.Resolve(facts)
-	return r.cfg.Validate()
+	if err := r.cfg.Validate(); err != nil || tokenizer == nil {
+		return err
+	}
+	return r.prepareTexts(ctx, tokenizer)
 }

@@ -222,6 +222,15 @@ func (r *run) open(ctx context.Context, from *saved) (err error) {
 		return err
 	}
 	r.data.samples = nil
+	if r.cfg.Text.On() {
+		t, err := openTexts(r.cfg, r.cfg.Out)
+		if err != nil {
+			return err
+		}
+		if err := r.prepareTexts(ctx, t); err != nil {
+			return err
+		}
+	}
 	return r.ready(ctx, device, from)
 }
 

@@ -66,6 +66,8 @@ type Result struct {
 	Values  map[string]float64 // of the last evaluation, as [runlog.Eval] has them: "rankme", "sigreg" and others of some images, and with labels "knn", "linear" and the same after "ema_", of averaged weights, and with baselines after "pixels_" and "untrained_", in [0, 1]
 	Broken  map[string]string  // images that could not be read, by name, and why; over all sessions
 	Config  config.Config      // resolved
+
+	BadTexts map[string]string // images whose captions could not be used, likewise
 }
 
 // Interrupted is the error of a run that its context ended. Everything is saved, and the same call goes on from there.
@@ -138,6 +140,7 @@ func (r *run) train(ctx context.Context) (err error) {
 			return r.stop(ctx, r.withoutData(ctx, err))
 		}
 		wait := time.Since(began)
+		r.badTexts(batch)
 		r.profile.spans.Add(mainLane, "waiting for data", began, began.Add(wait))
 		f, err := r.step(ctx, r.at.Step, batch)
 		if d := (*DivergedError)(nil); errors.As(err, &d) {

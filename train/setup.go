@@ -39,6 +39,12 @@ const (
 	reportFile     = "report.html"
 	brokenFile     = "bad_files.txt"
 	lockFile       = ".lock"
+
+	textEncoderFile   = "text_encoder.safetensors"
+	textEncoderPTFile = "text_encoder.pt"
+	projectorsFile    = "projectors.safetensors" // of a run on captions
+	tokenizerFile     = "tokenizer.json"
+	badTextsFile      = "bad_captions.txt"
 )
 
 // run is a run that is under way.
@@ -47,6 +53,7 @@ type run struct {
 	cfg       config.Config // resolved
 	options   options
 	data      data
+	texts     *texts // nil without captions
 	transform views.Transform
 	steps     int      // in all
 	at        position // done
@@ -138,6 +145,9 @@ func open(ctx context.Context, cfg config.Config, opts []Option) (_ *run, err er
 	if err := cfg.Save(filepath.Join(cfg.Out, configFile)); err != nil {
 		return nil, err
 	}
+	if err := r.keepTokenizer(); err != nil { // after the configuration, without which a folder is no run's
+		return nil, err
+	}
 	if err := r.openLog(); err != nil {
 		return nil, err
 	}
@@ -175,6 +185,9 @@ func (r *run) ready(ctx context.Context, device torch.Device, from *saved) (err 
 func (r *run) openLog() (err error) {
 	if r.log, err = runlog.Open(filepath.Join(r.cfg.Out, metricsFile), r.at.Step, r.at.Backs...); err != nil {
 		return err
+	}
+	if r.texts != nil {
+		r.log.WithTexts()
 	}
 	return r.log.Also(r.cfg.Out, r.cfg.Log...)
 }
@@ -255,11 +268,18 @@ func (r *run) build(ctx context.Context, from *saved) error {
 			return
 		}
 		r.model.Projector = lejepa.NewProjector(s, r.model.Encoder.Dim(), projector, c.Seed^projectorSeed, torch.Float32)
-		r.optimiser, failed = r.newOptimiser(s)
+		if r.texts != nil {
+			if r.text, failed = r.newText(s, projector, from); failed != nil {
+				return
+			}
+		}
+		if r.optimiser, failed = r.newOptimiser(s); failed != nil {
+			return
+		}
 		if c.Optim.EMA > 0 {
 			r.average = optim.NewEMA(s, c.Optim.EMA, encoder.Params())
 		}
-		if failed == nil && from != nil {
+		if from != nil {
 			failed = r.restore(s, from)
 		}
 	})
@@ -277,6 +297,9 @@ func (r *run) loader(ctx context.Context) (*views.Loader, error) {
 	c.MaxBroken = max(r.cfg.Data.MaxBroken, 1/float64(r.data.train.Len())) // one is never too many
 	c.OnBroken = r.leftOut
 	c.OnImage = r.profile.onImage()
+	if r.texts != nil {
+		c.Beside = r.texts.beside(r.cfg.Text, r.seed)
+	}
 	// Not ctx: a batch that is ready when the run is interrupted may still be wanted, and Next has its own.
 	return views.NewLoader(context.WithoutCancel(ctx), r.data.train, r.transform, c)
 }
@@ -308,11 +331,13 @@ func (r *run) close() {
 	if r.average != nil {
 		r.average.Close()
 	}
-	if r.model != nil && r.model.Projector != nil {
-		r.model.Projector.Params().Close()
-	}
-	if r.model != nil && r.model.Encoder != nil {
-		r.model.Encoder.Params().Close()
+	for _, m := range r.joint() {
+		if m != nil && m.Projector != nil {
+			m.Projector.Params().Close()
+		}
+		if m != nil && m.Encoder != nil {
+			m.Encoder.Params().Close()
+		}
 	}
 	if r.th != nil {
 		r.th.Close()
@@ -337,6 +362,9 @@ func (r *run) announce() {
 	r.printf("%s, %.1f M parameters, %s on %s; batch %d, %d steps (%.1f epochs)\n", r.encoderName(),
 		float64(r.model.Encoder.Params().Count())/1e6, c.Precision, r.th.Device(), c.Schedule.BatchSize.Or(0), r.steps,
 		float64(r.steps)/float64(c.StepsPerEpoch(r.data.train.Len())))
+	if r.texts != nil {
+		r.printf("%s\n", r.describeTexts())
+	}
 	if p, err := views.Preset(c.Views.Preset); err == nil && r.data.channels != 3 && r.options.transform == nil && len(c.Views.Steps) == 0 {
 		if out := leftOut(p, p.For(r.data.kind()), c.ViewsConfig()); len(out) > 0 {
 			r.printf("left out of the views' recipe, as images of %d channel(s) have no use for it: %s\n", r.data.channels, strings.Join(out, ", "))

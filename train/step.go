@@ -11,6 +11,7 @@ import (
 	"github.com/gojepa/gojepa/torch"
 	"github.com/gojepa/gojepa/torch/nn"
 	"github.com/gojepa/gojepa/torch/optim"
+	"github.com/gojepa/gojepa/train/runlog"
 	"github.com/gojepa/gojepa/vision"
 	"github.com/gojepa/gojepa/vision/views"
 )
@@ -48,7 +49,8 @@ func (e *DivergedError) Unwrap() error { return ErrDiverged }
 // trainer is everything that a step changes or reads.
 type trainer struct {
 	th        *torch.Thread
-	model     *lejepa.Model
+	model     *lejepa.Model // of images
+	text      *lejepa.Model // of their captions; nil for none
 	objective lejepa.Objective
 	expected  float64 // of SIGReg, where projections are standard Gaussian
 	optimiser optim.Optimiser
@@ -67,6 +69,7 @@ type trainer struct {
 type figures struct {
 	lejepa.Metrics
 	gradNorm, lr float64
+	texts        *runlog.Texts // nil without captions
 }
 
 // finite reports whether the step may change the weights.
@@ -85,8 +88,11 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 		loss := t.gradients(s, step, b)
 		defer s.Span("optimiser")()
 		// The one place of a step where the host waits for the device.
-		metrics, norm := loss.Metrics(s, t.optimiser.GradNorm(s))
-		f.Metrics, f.gradNorm = metrics, norm[0]
+		metrics, also := loss.Metrics(s, append(textLoss(loss), t.optimiser.GradNorm(s))...)
+		f.Metrics, f.gradNorm = metrics, also[len(also)-1]
+		if t.text != nil {
+			f.texts = textFigures(textsOf(b), also[:len(also)-1])
+		}
 		if !f.finite() {
 			t.before.restore(s)
 			return // the weights stay as they are
@@ -111,16 +117,20 @@ func (t *trainer) step(ctx context.Context, step int, b *views.Batch) (figures, 
 // gradients adds those of a batch to the parameters', at once or in pieces, and returns the loss.
 func (t *trainer) gradients(s *torch.Scope, step int, b *views.Batch) lejepa.Loss {
 	pass := nn.Pass{Train: true, Seed: t.seed, Step: uint64(step)}
-	objective := func(s *torch.Scope, z torch.Tensor) lejepa.Loss {
+	objective := func(s *torch.Scope, z []torch.Tensor) lejepa.Loss {
 		defer s.Span("loss")()
-		return t.objective.Compute(s, z, globals(b), uint64(step))
+		found := []lejepa.Views{{Z: z[0], Globals: globals(b)}}
+		if t.text != nil {
+			found = append(found, lejepa.Views{Z: z[1], Samples: textsOf(b).Samples})
+		}
+		return t.objective.ComputeJoint(s, found, int64(b.Rows()), uint64(step))
 	}
 	if micro := t.micro > 0 && t.micro < b.Rows(); micro || t.segments {
 		cut := lejepa.Micro{Images: int64(b.Rows()), Cast: t.precision(), Segments: t.segments}
 		if micro {
 			cut.Images = int64(t.micro)
 		}
-		return t.model.Accumulate(s, t.crops(b), int64(b.Rows()), cut, pass, objective)
+		return t.joint().Accumulate(s, t.kinds(b), cut, pass, objective)
 	}
 	loss := objective(s, t.forward(s, b, pass))
 	defer s.Span("backward")()
@@ -136,27 +146,48 @@ func (t *trainer) precision() torch.DType {
 	return torch.Float32
 }
 
-// forward moves a batch to the device and returns its projections [V, N, K], global views first.
-func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) torch.Tensor {
-	return s.Child(func(s *torch.Scope) (z torch.Tensor) {
+// joint is what is trained, kind of views by kind.
+func (t *trainer) joint() lejepa.Joint {
+	if t.text == nil {
+		return lejepa.Joint{t.model}
+	}
+	return lejepa.Joint{t.model, t.text}
+}
+
+// kinds are a batch's views: of images and, in a run on captions, of these.
+func (t *trainer) kinds(b *views.Batch) []lejepa.Kind {
+	all := []lejepa.Kind{{Crops: t.crops(b), N: int64(b.Rows())}}
+	if t.text != nil {
+		all = append(all, textKind(textsOf(b)))
+	}
+	return all
+}
+
+// forward moves a batch to the device and returns the projections [V, N, K] of each kind of views, global ones first.
+func (t *trainer) forward(s *torch.Scope, b *views.Batch, p nn.Pass) (z []torch.Tensor) {
+	s.Child(func(s *torch.Scope) torch.Tensor {
 		end := s.Span("transfer")
-		crops := make([]torch.Tensor, len(b.Groups))
-		for i, g := range b.Groups {
-			crops[i] = vision.Normalise(s, &g, b.Rows(), t.mean, t.std)
+		kinds := t.kinds(b)
+		all := make([][]torch.Tensor, len(kinds))
+		for i, k := range kinds {
+			for _, c := range k.Crops {
+				all[i] = append(all[i], c.Images(s, 0, c.Views*k.N).Unflatten(0, c.Views, k.N))
+			}
 		}
 		end()
 		defer s.Span("forward")()
-		s.Autocast(t.precision(), func() { z = t.model.Forward(s, crops, p) })
-		return z
+		s.Autocast(t.precision(), func() { z = t.joint().Forward(s, all, p) })
+		s.Return(z...)
+		return torch.Tensor{}
 	})
+	return z
 }
 
-// crops are a batch's views, which are moved to the device when they are asked for.
+// crops are the views of a batch's images, which are moved to the device when they are asked for.
 func (t *trainer) crops(b *views.Batch) []lejepa.Crops {
 	all := make([]lejepa.Crops, len(b.Groups))
 	for i, g := range b.Groups {
 		all[i] = lejepa.Crops{Views: int64(g.Views), Images: func(s *torch.Scope, from, to int64) torch.Tensor {
-			defer s.Span("transfer")()
 			return vision.NormaliseRows(s, &g, int(from), int(to), t.mean, t.std)
 		}}
 	}

@@ -86,10 +86,13 @@ func (r *run) showEvaluation(ctx context.Context) {
 	})
 }
 
-// skipped are the images that could not be read.
+// skipped are the images that could not be read, and those whose captions could not.
 func (r *run) skipped() (all []report.Skipped) {
 	for _, name := range slices.Sorted(maps.Keys(r.at.Broken)) {
 		all = append(all, report.Skipped{Path: name, Reason: r.at.Broken[name]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.at.BadTexts)) {
+		all = append(all, report.Skipped{Path: name, Reason: "its caption: " + r.at.BadTexts[name]})
 	}
 	return all
 }
@@ -131,6 +134,9 @@ func (r *run) viewRows(ctx context.Context, n int) ([]report.ViewRow, error) {
 			return nil, err
 		}
 		row := report.ViewRow{Image: report.Picture{Image: look.Picture(m), Name: b.Name(i)}}
+		if r.texts != nil {
+			row.Texts = r.texts.views(r.cfg.Text, r.cfg.Seed, b.Epoch, b.Samples[i])
+		}
 		for g, l := range b.Groups {
 			for v := range l.Views {
 				p := report.Picture{Image: viewImage(b, g, v, i), Name: fmt.Sprintf("view %d of %s", v+1, b.Name(i))}
@@ -181,7 +187,7 @@ func (r *run) facts() []report.FactGroup {
 	for _, b := range r.at.Backs {
 		training = append(training, report.Fact{Name: "stepped back", Value: fmt.Sprintf("step %d diverged; on from step %d with seed %d", b.From, b.Step, b.Seed)})
 	}
-	return []report.FactGroup{
+	groups := []report.FactGroup{
 		{Name: "Data", Facts: []report.Fact{
 			{Name: "images", Value: thousands(r.data.train.Len())},
 			{Name: "channels", Value: fmt.Sprint(r.data.channels)},
@@ -205,6 +211,17 @@ func (r *run) facts() []report.FactGroup {
 			{Name: "gojepa", Value: version()},
 		}},
 	}
+	if e := r.textEncoder(); e != nil {
+		groups = slices.Insert(groups, 2, report.FactGroup{Name: "Captions", Facts: []report.Fact{
+			{Name: "images that have one", Value: "about " + percent(r.texts.share)},
+			{Name: "views", Value: fmt.Sprintf("%d × %d tokens at most", c.Text.Views, c.Text.MaxTokens.Or(0))},
+			{Name: "tokens", Value: thousands(r.texts.tokenizer.Size())},
+			{Name: "encoder", Value: e.Spec().Name},
+			{Name: "parameters", Value: fmt.Sprintf("%.2f M", float64(e.Params().Count())/1e6)},
+			{Name: "skipped", Value: fmt.Sprint(len(r.at.BadTexts))},
+		}})
+	}
+	return groups
 }
 
 // peakMemory is the most that the process has had in memory.

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gojepa/gojepa/cmd/internal/cmdtest"
+	"github.com/gojepa/gojepa/text/tokenize"
 	"github.com/gojepa/gojepa/torch/weights"
 	"github.com/gojepa/gojepa/train/runlog"
 )
@@ -125,7 +126,7 @@ func stateOf(t *testing.T, out string) (s state) {
 	for i, name := range []string{"metrics.csv", "evaluations.csv"} {
 		b, err := os.ReadFile(filepath.Join(out, name))
 		require.NoError(t, err)
-		s.csv[i] = times[i].ReplaceAllString(string(b), []string{"\n", ""}[i])
+		s.csv[i] = times[i].ReplaceAllString(string(b), []string{"$1", ""}[i])
 	}
 	files, err := filepath.Glob(filepath.Join(out, "events.out.tfevents.*"))
 	require.NoError(t, err)
@@ -134,8 +135,8 @@ func stateOf(t *testing.T, out string) (s state) {
 	return s
 }
 
-// times are the last three columns of metrics.csv, and the rows of evaluations.csv that say what one cost.
-var times = []*regexp.Regexp{regexp.MustCompile(`,[^,\n]*,[^,\n]*,[^,\n]*\n`), regexp.MustCompile(`\n[^\n]*,(seconds|share),[^\n]*`)}
+// times are three columns of metrics.csv after the first nine, and the rows of evaluations.csv that say what one cost.
+var times = []*regexp.Regexp{regexp.MustCompile(`(?m)^((?:[^,\n]*,){9})[^,\n]*,[^,\n]*,[^,\n]*`), regexp.MustCompile(`\n[^\n]*,(seconds|share),[^\n]*`)}
 
 // events are the records of a file of TensorBoard's, without their times: an event has its time first, in 9 bytes, and the values
 // that are times are left out.
@@ -184,7 +185,50 @@ func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute or two")
 	}
-	const kills, steps = 50, 280
+	data := cmdtest.Folder(t, 40)
+	hit := killed(t, 50, func(out string) []string { return enduring(data, out, 280) })
+	assert.GreaterOrEqual(t, hit["a checkpoint half written"], 5)
+}
+
+// TestKilledOnCaptions is the same with captions, and with fewer kills.
+func TestKilledOnCaptions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	list, tokenizer := captioned(t, 40)
+	killed(t, 8, func(out string) []string {
+		return tiny(list, out, "--steps", "60", "--label-column", "label", "--text-column", "caption", "--tokenizer", tokenizer,
+			"--text.width", "16", "--text.depth", "1", "--text.heads", "2", "--text.drop_words", "0.2", "--text-views", "2",
+			"--log", "csv,tensorboard", "--checkpoint-every", "5", "--ema", "0.9", "--seed", "3")
+	})
+}
+
+// captioned are images with captions, of which some are missing and one is not UTF-8, and a vocabulary of these.
+func captioned(t *testing.T, n int) (list, tokenizer string) {
+	dir := cmdtest.Folder(t, n)
+	rows := []byte("file,caption,label\n")
+	for i := range n {
+		class := []string{"above", "below"}[i%2]
+		caption := []string{"it is bright " + class + ". nothing else.", "light " + class, ""}[i%3]
+		if i == 7 {
+			caption = "b\xffd"
+		}
+		rows = fmt.Appendf(rows, "%s/%03d.png,%s,%s\n", class, i, caption, class)
+	}
+	list, tokenizer = filepath.Join(dir, "list.csv"), filepath.Join(t.TempDir(), "tokenizer.json")
+	require.NoError(t, os.WriteFile(list, rows, 0o644))
+	o := tokenize.DefaultTraining()
+	o.Size, o.Alphabet = 300, 100
+	learned, err := tokenize.Train(func(yield func(string, error) bool) {
+		_ = yield("it is bright above. nothing else.", nil) && yield("light below", nil)
+	}, o)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(tokenizer, learned.JSON, 0o644))
+	return list, tokenizer
+}
+
+// killed kills a run so many times and lets it end, and holds it to one that was left alone. It returns what kills hit.
+func killed(t *testing.T, kills int, line func(out string) []string) map[string]int {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("GOJEPA_KILL_SEED"); text != "" {
 		var err error
@@ -194,15 +238,15 @@ func TestKilled(t *testing.T) {
 	t.Logf("GOJEPA_KILL_SEED=%d repeats the choice of moments", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 
-	data, dir := cmdtest.Folder(t, 40), t.TempDir()
+	dir := t.TempDir()
 	alone, killed := filepath.Join(dir, "alone"), filepath.Join(dir, "killed")
-	p := start(t, enduring(data, alone, steps)...)
+	p := start(t, line(alone)...)
 	require.Zero(t, p.wait(), p.said.String())
 
 	log := filepath.Join(killed, "metrics.jsonl")
 	hit := map[string]int{} // kills by what they hit
 	for done := 0; done < kills; {
-		p := start(t, enduring(data, killed, steps)...)
+		p := start(t, line(killed)...)
 		kind := []string{"anywhere", "beginning", "checkpoint", "log"}[done%4]
 		began := sizeOf(log)
 		alive := true
@@ -246,11 +290,11 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	t.Logf("kills hit: %v", hit)
-	assert.GreaterOrEqual(t, hit["a checkpoint half written"], 5)
-	p = start(t, enduring(data, killed, steps)...)
+	p = start(t, line(killed)...)
 	require.Zero(t, p.wait(), p.said.String())
 	same(t, stateOf(t, alone), stateOf(t, killed))
 	assert.False(t, writing(killed), "nothing half written is left")
+	return hit
 }
 
 // TestTerminated tells a run to stop, by several signals and at several moments: it saves itself and exits with the code for

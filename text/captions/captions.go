@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gojepa/gojepa/text/augment"
 	"github.com/gojepa/gojepa/text/tokenize"
@@ -67,9 +68,15 @@ func (b Batch) Padded(from, to int) (ids []int64, t int) {
 	return ids, t
 }
 
-// Views makes the views of a batch's captions in an epoch. A sample whose caption cannot be encoded has none, and is in bad, whose errors
-// name its place in the batch; nothing is lost besides. The views depend on seed, epoch, sample and view alone.
-func (m Maker) Views(captions []Caption, epoch uint64) (b Batch, bad []error) {
+// Bad is a caption that no views can be made of.
+type Bad struct {
+	At  int // its place in the batch
+	Err error
+}
+
+// Views makes the views of a batch's captions in an epoch. A sample whose caption is not UTF-8, in whatever part, or cannot be encoded has
+// none, and is among the bad; nothing is lost besides. The views depend on seed, epoch, sample and view alone.
+func (m Maker) Views(captions []Caption, epoch uint64) (b Batch, bad []Bad) {
 	type sample struct {
 		at    int
 		ids   [][]int32
@@ -81,18 +88,19 @@ func (m Maker) Views(captions []Caption, epoch uint64) (b Batch, bad []error) {
 			continue
 		}
 		x := sample{at: i}
-		var err error
+		err := valid(c.Text)
 		for v := range m.Count {
-			text := m.Augment.View(c.Text, augment.Key{Seed: m.Seed, Epoch: epoch, Sample: c.Sample, View: uint16(v)})
-			var ids []int32
-			if ids, err = m.Tokenizer.Encode(text, m.Max); err != nil {
+			if err != nil {
 				break
 			}
+			text := m.Augment.View(c.Text, augment.Key{Seed: m.Seed, Epoch: epoch, Sample: c.Sample, View: uint16(v)})
+			var ids []int32
+			ids, err = m.Tokenizer.Encode(text, m.Max)
 			x.ids = append(x.ids, ids)
 			x.total += len(ids)
 		}
 		if err != nil {
-			bad = append(bad, fmt.Errorf("caption %d: %w", i, err))
+			bad = append(bad, Bad{i, err})
 			continue
 		}
 		all = append(all, x)
@@ -108,4 +116,20 @@ func (m Maker) Views(captions []Caption, epoch uint64) (b Batch, bad []error) {
 		b.Samples = append(b.Samples, x.at)
 	}
 	return b, bad
+}
+
+// valid reports a text that is not UTF-8, so that it does not depend on what a view leaves of it whether the text counts.
+func valid(text string) error {
+	if utf8.ValidString(text) {
+		return nil
+	}
+	at := 0
+	for at < len(text) {
+		r, n := utf8.DecodeRuneInString(text[at:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		at += n
+	}
+	return fmt.Errorf("%w at byte %d: %.16q", tokenize.ErrInvalidUTF8, at, text[at:])
 }

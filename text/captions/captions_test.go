@@ -43,8 +43,8 @@ func TestViews(t *testing.T) {
 	assert.Equal(t, 2, b.Samples[2], "the shortest comes last")
 	assert.Equal(t, 6, b.Rows())
 	require.Len(t, bad, 1)
-	require.ErrorIs(t, bad[0], tokenize.ErrInvalidUTF8)
-	assert.ErrorContains(t, bad[0], "caption 3: ")
+	require.ErrorIs(t, bad[0].Err, tokenize.ErrInvalidUTF8)
+	assert.Equal(t, 3, bad[0].At)
 	for v := range 2 {
 		for i, at := range b.Samples {
 			want, err := m.Tokenizer.Encode(m.Augment.View(some[at].Text, augment.Key{Seed: 3, Epoch: 4, Sample: some[at].Sample, View: uint16(v)}), 24)

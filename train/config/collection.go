@@ -11,7 +11,7 @@ type Collection struct {
 	Kind          string `yaml:"kind" flag:"kind" enum:"auto,folder,list,shards,parquet,arrays,hdf5,cifar,idx" arg:"KIND" help:"what the data is: folder, list, shards, parquet, arrays, hdf5, cifar or idx; auto tells by the path"`
 	ImageColumn   string `yaml:"image_column" arg:"NAME" help:"where images are: a column of a list or of Parquet files (of a list without a header its number, from 1), an extension in shards, an array of an .npz file; without it, the usual names"`
 	LabelColumn   string `yaml:"label_column" flag:"label-column" arg:"NAME" resume:"free" help:"column of labels in a list or in Parquet files, extension or .json key in shards, array of an .npz file"`
-	CaptionColumn string `yaml:"caption_column" arg:"NAME" resume:"free" help:"where captions are, likewise"`
+	CaptionColumn string `yaml:"caption_column" flag:"text-column" arg:"NAME" help:"column of captions in a list or in Parquet files, extension or .json key in shards; without it, the usual names: caption, text, captions"`
 	Root          string `yaml:"root" arg:"DIR" help:"folder that the paths of a list are relative to; without it, the list's own"`
 	Stretch       string `yaml:"stretch" flag:"stretch" arg:"RANGE" help:"which samples deeper than 8 bits become black and white: auto (a DICOM file's window, the range of integers, zscale for FITS, percentiles 1 to 99 for other floats), file, window, zscale, asinh, LOW:HIGH such as 0:10000, or percentile:LOW:HIGH"`
 	Bits          string `yaml:"bits" enum:"auto,8" arg:"auto|8" help:"auto: samples of more than 8 bits stay that deep; 8: they are rounded to 8 bits after the stretch"`

@@ -23,6 +23,7 @@ type Config struct {
 	Data      Data      `yaml:"data" group:"Data"`
 	Encoder   Encoder   `yaml:"encoder" group:"Encoder"`
 	Views     Views     `yaml:"views" group:"Views"`
+	Text      Text      `yaml:"text" group:"Captions"`
 	Loss      Loss      `yaml:"loss" group:"Objective"`
 	Projector Projector `yaml:"projector" group:"Objective"`
 	Schedule  Schedule  `yaml:"schedule" group:"Schedule"`
@@ -141,6 +142,7 @@ func Default() Config {
 		Data:            Data{Collection: OpenCollection(), MaxBroken: 0.01, Index: auto},
 		Encoder:         Encoder{Name: auto, Pool: auto, DropPath: 0.1},
 		Views:           PresetViews("paper"),
+		Text:            defaultText(),
 		Loss:            Loss{Lambda: 0.02, Slices: 1024, Directions: "independent", ResampleEvery: 1, Test: "epps-pulley", Knots: 17, TMax: 3, Weight: "gaussian"},
 		Projector:       Projector{Hidden: []int{2048, 2048}, Dim: 16},
 		Optim:           Optim{Name: AdamW, LayerDecay: 1, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, Trust: 1e-3, MuonScale: "rms"},

@@ -70,6 +70,7 @@ data.array_layout: "", expected auto, hw, hwc, chw, nhw, nhwc or nchw
 data.jpeg: "", expected auto, go or turbo
 encoder.pool: "", expected auto, token or avg
 views.preset: "", expected paper, minimal, medical, satellite or astronomy
+text.pool: "", expected auto, mean or cls
 loss.directions: "", expected independent or orthogonal
 loss.test: "", expected epps-pulley, anderson-darling, cramer-von-mises, watson, shapiro-wilk, vcreg, jarque-bera, moments, entropy or nll
 loss.weight: "", expected gaussian or uniform
@@ -136,6 +137,15 @@ func TestValidate(t *testing.T) {
 		{"steps and open epochs", "schedule: {steps: 10, epochs: auto}", ""},
 		{"betas", "optim: {betas: [0.9, 1]}", "optim.betas: 1, expected 0 or more and less than 1"},
 		{"layer decay", "optim: {layer_decay: 1.5}", "optim.layer_decay: 1.5, expected a number above 0, up to 1"},
+		{"a column without a tokenizer", "data: {caption_column: report}",
+			`text.tokenizer: "", expected a tokenizer.json (--tokenizer) with data.caption_column (--text-column)`},
+		{"an encoder without a tokenizer", "text: {model: bert_mini, init: a.bin}", "text.tokenizer: \"\", expected a tokenizer.json (--tokenizer) with text.model\n" +
+			`text.tokenizer: "", expected a tokenizer.json (--tokenizer) with text.init`},
+		{"captions", "text: {tokenizer: a.json, views: 0, sentences: [0.5, 0.2], drop_words: 1, lr_scale: 0, max_tokens: 0}", strings.Join([]string{
+			"text.max_tokens: 0, expected 1 or more, or auto", "text.views: 0, expected 1 or more, below 65536",
+			"text.sentences: 0.5 to 0.2, expected shares above 0 up to 1, the least first", "text.drop_words: 1, expected 0 or more and less than 1",
+			"text.lr_scale: 0, expected a number above 0",
+		}, "\n")},
 		{"EMA", "optim: {ema: 1}", "optim.ema: 1, expected 0 or more and less than 1"},
 		{"average of an average", "optim: {name: schedulefree, ema: 0.9}",
 			"optim.ema: 0.9, expected 0, as optim.name is schedulefree, whose weights are an average"},
@@ -247,6 +257,7 @@ views:
   solarize: {p: 0.1, threshold: 100}
   mean: [0.1]
   std: 0.2
+text: {tokenizer: t.json, model: bert_mini, init: b.bin, max_tokens: 40, views: 3, sentences: [0.25, 0.5], drop_words: 0.125, width: 64, depth: 1, heads: 2, pool: cls, drop_path: 0.25, lr_scale: 0.5}
 loss: {lambda: 0.05, slices: 256, directions: orthogonal, resample_every: 4, test: watson, knots: 9, t_max: 5, symmetric: true, weight: uniform, clip: 0.5}
 projector: {hidden: [64], dim: 128}
 schedule: {batch_size: 32, micro_batch: 8, checkpoint_activations: true, steps: 1e5}

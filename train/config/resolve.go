@@ -48,6 +48,7 @@ func (c Config) Resolve(f Facts) Config {
 	fill(&e.ImageSize, multiple(float64(size), patch))
 	fill(&e.Channels, f.Channels)
 	c.Views.resolve(e.ImageSize.value, patch, e.Channels.value, f)
+	c.Text.resolve(f.GPU)
 
 	s := &c.Schedule
 	batch := 128

@@ -142,6 +142,7 @@ func TestDifferences(t *testing.T) {
 	other := map[string]string{
 		"data.path": "elsewhere", "data.test_path": "test", "encoder.model": "resnet18", "precision": "fp32", "device": "cpu",
 		"data.image_column": "b", "data.label_column": "b", "data.caption_column": "b", "data.root": "b", "data.stretch": "zscale",
+		"text.tokenizer": "b.json", "text.model": "bert_mini", "text.init": "b.pt", "text.sentences": "0.5,1",
 		"encoder.init": "b.pt", "out": "b", "checkpoint_every": "5", "eval_every": "1epoch", "optim.clip_norm": "1", "optim.betas": "0.5,0.5",
 		"projector.hidden": "1,2", "log": "csv", "profile": "7", "optim.layer_decay": "0.5", "optim.ema": "0.5", "schedule.steps": "9", "views.mean": "0", "views.std": "1", "views.blur.sigma": "1,2",
 		"views.global.scale": "0.5,1", "views.global.ratio": "1,1", "views.global.interpolation": "bicubic",
@@ -150,7 +151,7 @@ func TestDifferences(t *testing.T) {
 	}
 	free := map[string]bool{
 		"data.test_path": true, "data.labels": true, "data.jpeg": true, "data.max_broken": true, "data.label_column": true,
-		"data.caption_column": true, "data.index": true, "data.rescan": true, "device": true, "threads": true, "workers": true, "out": true,
+		"data.index": true, "data.rescan": true, "device": true, "threads": true, "workers": true, "out": true,
 		"resume": true, "checkpoint_every": true, "keep_checkpoints": true, "on_divergence": true, "eval_every": true, "eval_samples": true, "maps": true, "log": true, "profile": true, "schedule.epochs": true, "schedule.steps": true, "schedule.micro_batch": true, "schedule.checkpoint_activations": true,
 	}
 	for i, f := range fields.Of(&base) {

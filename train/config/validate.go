@@ -55,6 +55,7 @@ func (c Config) Validate() error {
 	e.checkViT(&p)
 	c.checkPatches(&p)
 	c.Views.check(&p, e)
+	c.Text.check(&p, c.Data.CaptionColumn)
 
 	l := c.Loss
 	p.check(l.Lambda >= 0 && l.Lambda <= 1, "loss.lambda", l.Lambda, "a number from 0 to 1")

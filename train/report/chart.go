@@ -79,9 +79,15 @@ func runCharts(c *Curves, gaussian float64) []*chart {
 		}
 	}
 	step := func(name string) series { return series{points: c.steps.curve(name, 1)} }
+	withTexts := func(name string) []series {
+		if c.last.Texts == nil {
+			return []series{step(name)}
+		}
+		return []series{{"all views", c.steps.curve(name, 1)}, {"captions alone", c.steps.curve("text_"+name, 1)}}
+	}
 	add("loss", "Loss", "(1 − λ) · prediction + λ · SIGReg", 0, step("loss"))
-	add("prediction", "Prediction", "squared distance of a sample’s views from their centre", 0, step("prediction"))
-	add("sigreg", "SIGReg", sigregCaption(c.last, gaussian), gaussian, step("sigreg"))
+	add("prediction", "Prediction", "squared distance of a sample’s views from their centre", 0, withTexts("prediction")...)
+	add("sigreg", "SIGReg", sigregCaption(c.last, gaussian), gaussian, withTexts("sigreg")...)
 	eval := func(name, as string, factor float64) series { return series{as, c.evals.curve(name, factor)} }
 	var accuracies []series
 	for _, f := range []struct{ name, as string }{

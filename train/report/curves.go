@@ -52,6 +52,10 @@ func (c *Curves) Step(s runlog.Step) {
 	for name, of := range stepFigures {
 		b.add(name, of(s))
 	}
+	if t := s.Texts; t != nil {
+		b.add("text_prediction", t.Prediction)
+		b.add("text_sigreg", t.SIGReg)
+	}
 }
 
 // Eval adds a record, likewise.

@@ -90,6 +90,7 @@ type ViewRow struct {
 	Image  Picture
 	Global []Picture
 	Local  []Picture
+	Texts  []string // the views of its caption, of a run on captions
 }
 
 // FactGroup is a titled list of facts.
@@ -333,6 +334,7 @@ type mapRow struct{ Image, Components, Weights thumbnail }
 type viewRow struct {
 	Image         thumbnail
 	Global, Local []thumbnail
+	Texts         []string
 }
 
 type thumbnail struct {
@@ -376,6 +378,7 @@ func newViewRow(v ViewRow) (row viewRow, err error) {
 	if row.Image, err = newThumbnail(v.Image); err != nil {
 		return row, err
 	}
+	row.Texts = v.Texts
 	for _, group := range []struct {
 		from []Picture
 		to   *[]thumbnail

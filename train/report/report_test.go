@@ -364,3 +364,22 @@ func TestWrite(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	assert.ErrorContains(t, err, "writing report")
 }
+
+// TestCaptions: captions are text, whatever is in them.
+func TestCaptions(t *testing.T) {
+	one := Picture{Image: disc(16, 1), Name: "a"}
+	html := render(t, &Report{Title: "Captions", Views: []ViewRow{{Image: one, Global: []Picture{one}, Texts: []string{"<script>alert(1)</script> & so on", "second"}}}})
+	assert.Contains(t, html, `<div class="texts"><p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; so on</p><p>second</p></div>`)
+	log := sampleLog(20)
+	assert.NotContains(t, render(t, &Report{Title: "Curves", Curves: CurvesOf(log)}), "captions alone")
+	for i := range log.Steps {
+		log.Steps[i].Texts = &runlog.Texts{Captions: 3, Prediction: math.NaN(), SIGReg: 1}
+		if i > 3 {
+			log.Steps[i].Texts.Prediction = 0.25
+		}
+	}
+	html = render(t, &Report{Title: "Curves", Curves: CurvesOf(log)})
+	assert.Contains(t, html, "captions alone")
+	plots(t, html)
+	assert.NotContains(t, render(t, &Report{Title: "None", Views: []ViewRow{{Image: one}}}), `class="texts"`)
+}

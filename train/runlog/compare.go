@@ -1,6 +1,9 @@
 package runlog
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Compared is a figure of a step that was done twice.
 type Compared struct {
@@ -11,7 +14,11 @@ type Compared struct {
 
 // Compare puts the figures of a step that was done again beside those of the first time, times left out.
 func Compare(was, is Step) (all []Compared) {
-	for _, f := range figures {
+	kept := figures
+	if was.Texts != nil || is.Texts != nil {
+		kept = slices.Concat(figures, textFigures)
+	}
+	for _, f := range kept {
 		switch f.name {
 		case "images_per_s", "wait_share", "seconds":
 			continue

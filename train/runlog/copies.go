@@ -41,6 +41,9 @@ type copied struct {
 	f *os.File
 }
 
+// WithTexts has the other formats keep the figures of captions, too. It is called before [Writer.Also].
+func (w *Writer) WithTexts() { w.texts = true }
+
 // Also has the writer keep its record in other formats, too, in files of the folder dir. They begin as copies of what
 // metrics.jsonl holds, whatever was there, so that a run which goes on has each step once in all of them, even if it had
 // fewer formats before. It is called once, after [Open].
@@ -49,6 +52,10 @@ func (w *Writer) Also(dir string, formats ...string) error {
 		return nil
 	}
 	w.dir, w.formats = dir, formats
+	kept := figures
+	if w.texts {
+		kept = slices.Concat(figures, textFigures)
+	}
 	log, err := Read(w.f.Name())
 	if err != nil {
 		return err
@@ -57,9 +64,9 @@ func (w *Writer) Also(dir string, formats ...string) error {
 		var files []encoder
 		switch format {
 		case CSV:
-			files = []encoder{stepRows{}, evalRows{}}
+			files = []encoder{stepRows{kept}, evalRows{}}
 		case TensorBoard:
-			files = []encoder{newEvents(log, w.now())}
+			files = []encoder{newEvents(log, w.now(), kept)}
 		default:
 			return fmt.Errorf("keeping metrics: format %q, expected one of %q", format, Formats())
 		}
@@ -118,11 +125,14 @@ func recreate(path string, e encoder, log *Log) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o644)
 }
 
-// figures are what is kept of a step besides its number, by their names in metrics.jsonl.
-var figures = []struct {
+// stepFigure is a figure of a step, by its name in metrics.jsonl.
+type stepFigure struct {
 	name string
 	of   func(Step) float64
-}{
+}
+
+// figures are what is kept of a step besides its number.
+var figures = []stepFigure{
 	{"epoch", func(s Step) float64 { return s.Epoch }},
 	{"loss", func(s Step) float64 { return s.Loss }},
 	{"prediction", func(s Step) float64 { return s.Prediction }},
@@ -136,23 +146,38 @@ var figures = []struct {
 	{"seconds", func(s Step) float64 { return s.Seconds }},
 }
 
+// textFigures are what is kept besides of a step on captions, too.
+var textFigures = []stepFigure{
+	{"captions", func(s Step) float64 { return float64(s.texts().Captions) }},
+	{"text_prediction", func(s Step) float64 { return s.texts().Prediction }},
+	{"text_sigreg", func(s Step) float64 { return s.texts().SIGReg }},
+}
+
+// texts are the figures of captions, of none where there are none.
+func (s Step) texts() Texts {
+	if s.Texts == nil {
+		return Texts{Prediction: math.NaN(), SIGReg: math.NaN()}
+	}
+	return *s.Texts
+}
+
 // stepRows is metrics.csv.
-type stepRows struct{}
+type stepRows struct{ figures []stepFigure }
 
 func (stepRows) name() string     { return "metrics.csv" }
 func (stepRows) eval(Eval) []byte { return nil }
 
-func (stepRows) begin() []byte {
+func (r stepRows) begin() []byte {
 	cells := []string{"step"}
-	for _, f := range figures {
+	for _, f := range r.figures {
 		cells = append(cells, f.name)
 	}
 	return row(cells...)
 }
 
-func (stepRows) step(s Step) []byte {
+func (r stepRows) step(s Step) []byte {
 	cells := []string{strconv.Itoa(s.Step)}
-	for _, f := range figures {
+	for _, f := range r.figures {
 		cells = append(cells, cell(f.of(s)))
 	}
 	return row(cells...)
@@ -208,13 +233,14 @@ func row(cells ...string) []byte {
 // events is TensorBoard's file. Its records have a time, which metrics.jsonl has as seconds of training: those of the past
 // are given the times at which they were, had the run not been interrupted.
 type events struct {
-	opened time.Time
-	before float64 // seconds of training when it was
-	last   float64 // of the last step
+	figures []stepFigure
+	opened  time.Time
+	before  float64 // seconds of training when it was
+	last    float64 // of the last step
 }
 
-func newEvents(log *Log, now time.Time) *events {
-	e := &events{opened: now}
+func newEvents(log *Log, now time.Time, kept []stepFigure) *events {
+	e := &events{figures: kept, opened: now}
 	if n := len(log.Steps); n > 0 {
 		e.before = log.Steps[n-1].Seconds
 	}
@@ -236,7 +262,7 @@ func (e *events) begin() []byte { return tfevents.AppendStart(nil, e.opened) }
 func (e *events) step(s Step) []byte {
 	e.last = s.Seconds
 	var all []tfevents.Scalar
-	for _, f := range figures {
+	for _, f := range e.figures {
 		all = append(all, tfevents.Scalar{Tag: "train/" + f.name, Value: f.of(s)})
 	}
 	return tfevents.AppendScalars(nil, e.at(), int64(s.Step), all)

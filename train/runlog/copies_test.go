@@ -83,7 +83,7 @@ func TestEventTimes(t *testing.T) {
 	now := time.UnixMilli(1_700_000_000_000)
 	log := &Log{Steps: []Step{step(1), step(2), step(3)}, Evals: []Eval{{Step: 2, Values: map[string]float64{"knn": 1}}}}
 	path := filepath.Join(t.TempDir(), "events")
-	f, err := recreate(path, newEvents(log, now), log)
+	f, err := recreate(path, newEvents(log, now, figures), log)
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	got, err := os.ReadFile(path)
@@ -167,4 +167,41 @@ func TestFullDiskOfACopy(t *testing.T) {
 	w.copies = []copied{{stepRows{}, full}}
 	assert.ErrorContains(t, w.Step(step(1)), "writing metrics")
 	require.NoError(t, w.Close())
+}
+
+// TestTexts: figures of captions are in every format, those of a step without any as nothing, and a run of images alone has no place for
+// them.
+func TestTexts(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "metrics.jsonl")
+	w, err := Open(path, 0)
+	require.NoError(t, err)
+	w.WithTexts()
+	require.NoError(t, w.Also(dir, CSV, TensorBoard))
+	with, none := step(1), step(2)
+	with.Texts = &Texts{Captions: 7, Prediction: 0.5, SIGReg: 0}
+	none.Texts = &Texts{Prediction: math.NaN(), SIGReg: math.NaN()}
+	require.NoError(t, w.Step(with))
+	require.NoError(t, w.Step(none))
+	require.NoError(t, w.Close())
+	line, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(line), `"captions":7,"text_prediction":0.5,"text_sigreg":0}`)
+	assert.Contains(t, string(line), `"captions":0,"text_prediction":null,"text_sigreg":null}`)
+	log, err := Read(path)
+	require.NoError(t, err)
+	assert.Equal(t, with, log.Steps[0])
+	assert.Zero(t, log.Steps[1].Texts.Captions)
+	assert.True(t, math.IsNaN(log.Steps[1].Texts.Prediction))
+	got := rows(t, dir, "metrics.csv")
+	assert.Equal(t, []string{"captions", "text_prediction", "text_sigreg"}, got[0][12:])
+	assert.Equal(t, []string{"7", "0.5", "0"}, got[1][12:])
+	assert.Equal(t, []string{"0", "", ""}, got[2][12:])
+	assert.Equal(t, 2, bytes.Count(eventFile(t, dir), []byte("train/text_prediction")))
+
+	assert.Len(t, Compare(step(1), step(1)), 8)
+	compared := Compare(with, none)
+	require.Len(t, compared, 11)
+	assert.Equal(t, Compared{"captions", 7, 0, false}, compared[8])
+	assert.True(t, Compare(none, none)[10].Identical)
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/gojepa/gojepa/internal/figure"
 )
@@ -29,6 +30,15 @@ type Step struct {
 	ImagesPerS     float64 // images, not views, per second
 	WaitShare      float64 // share of the step's time that was spent waiting for its images, from 0 to 1
 	Seconds        float64 // training time since the run began, over all its sessions
+
+	Texts *Texts // of a run on captions, too; nil without
+}
+
+// Texts are figures of the views of captions in a step.
+type Texts struct {
+	Captions   int     // images that had one
+	Prediction float64 // as that of all views, of the captions' alone; NaN where there were none
+	SIGReg     float64 // likewise; 0 of a single caption
 }
 
 // Eval is the record of one evaluation during or after training.
@@ -69,6 +79,26 @@ type stepLine struct {
 	ImagesPerS     number `json:"images_per_s"`
 	WaitShare      number `json:"wait_share"`
 	Seconds        number `json:"seconds"`
+
+	// Of captions; missing without.
+	Captions       *int    `json:"captions,omitempty"`
+	TextPrediction *number `json:"text_prediction,omitempty"`
+	TextSIGReg     *number `json:"text_sigreg,omitempty"`
+}
+
+// texts reads the figures of captions.
+func (l stepLine) texts() *Texts {
+	if l.Captions == nil {
+		return nil
+	}
+	t := &Texts{Captions: *l.Captions, Prediction: math.NaN(), SIGReg: math.NaN()} // as null leaves a pointer nil
+	if l.TextPrediction != nil {
+		t.Prediction = float64(*l.TextPrediction)
+	}
+	if l.TextSIGReg != nil {
+		t.SIGReg = float64(*l.TextSIGReg)
+	}
+	return t
 }
 
 type evalLine struct {
@@ -100,11 +130,16 @@ type anyLine struct {
 
 // MarshalJSON writes the record as one line of metrics.jsonl, without its newline.
 func (s Step) MarshalJSON() ([]byte, error) {
-	return json.Marshal(stepLine{
+	l := stepLine{
 		Step: s.Step, Epoch: number(s.Epoch), Loss: number(s.Loss), Prediction: number(s.Prediction),
 		SIGReg: number(s.SIGReg), SIGRegSE: number(s.SIGRegSE), SIGRegExpected: number(s.SIGRegExpected), LR: number(s.LR), GradNorm: number(s.GradNorm),
 		ImagesPerS: number(s.ImagesPerS), WaitShare: number(s.WaitShare), Seconds: number(s.Seconds),
-	})
+	}
+	if t := s.Texts; t != nil {
+		prediction, sigreg := number(t.Prediction), number(t.SIGReg)
+		l.Captions, l.TextPrediction, l.TextSIGReg = &t.Captions, &prediction, &sigreg
+	}
+	return json.Marshal(l)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. Figures that the line lacks stay as they are.
@@ -121,6 +156,7 @@ func (s *Step) UnmarshalJSON(b []byte) error {
 		Step: l.Step, Epoch: float64(l.Epoch), Loss: float64(l.Loss), Prediction: float64(l.Prediction),
 		SIGReg: float64(l.SIGReg), SIGRegSE: float64(l.SIGRegSE), SIGRegExpected: float64(l.SIGRegExpected), LR: float64(l.LR), GradNorm: float64(l.GradNorm),
 		ImagesPerS: float64(l.ImagesPerS), WaitShare: float64(l.WaitShare), Seconds: float64(l.Seconds),
+		Texts: l.texts(),
 	}
 	return nil
 }

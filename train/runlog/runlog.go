@@ -104,6 +104,7 @@ type Writer struct {
 	copies  []copied // in other formats
 	dir     string   // of the copies
 	formats []string
+	texts   bool // the copies have the figures of captions
 	now     func() time.Time
 }
 

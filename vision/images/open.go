@@ -399,6 +399,9 @@ func openFolder(ctx context.Context, paths []string, o OpenOptions) (Source, err
 	if o.LabelColumn != "" {
 		return nil, fmt.Errorf("label column %q: a folder of images has none: its folders' names are the labels", o.LabelColumn)
 	}
+	if o.CaptionColumn != "" {
+		return nil, fmt.Errorf("caption column %q: a folder of images has none: give a list of them (.csv) with captions", o.CaptionColumn)
+	}
 	s, err := folder(ctx, dir, d, o.index())
 	if err != nil {
 		return nil, err // and no nil *FolderSource

@@ -320,3 +320,11 @@ func TestAlike(t *testing.T) {
 	_, _, err := Alike(ctx, memory{}, 0, 1)
 	assert.ErrorContains(t, err, "there are no images")
 }
+
+// TestFolderHasNoCaptions refuses to look for some.
+func TestFolderHasNoCaptions(t *testing.T) {
+	o := DefaultOpen()
+	o.CaptionColumn = "report"
+	_, err := Open(context.Background(), t.TempDir(), o)
+	assert.ErrorContains(t, err, `caption column "report": a folder of images has none`)
+}

@@ -55,6 +55,7 @@ type Batch struct {
 	Labels  []int // by row: the image's class, or −1
 	Epoch   int   // counted from 0
 	Step    int   // in the epoch, counted from 0
+	Beside  any   // what [LoaderConfig.Beside] made
 
 	src  images.Source
 	work batchWork

@@ -30,6 +30,9 @@ type LoaderConfig struct {
 
 	// OnBroken, if not nil, is told of each broken image once, by the caller of Next, in the order of batches.
 	OnBroken func(Broken)
+	// Beside, if not nil, makes what a batch has besides its views, [Batch.Beside], of which images it has. A worker calls it, for
+	// several batches at once, when the views are made. InOrder, images that are broken are still in the batch then.
+	Beside func(*Batch) any
 	// OnImage, if not nil, is told by each worker, 0 … Workers-1, when it began to read an image, had read it, and had made its
 	// views.
 	OnImage func(worker int, began, read, made time.Time)
@@ -336,6 +339,9 @@ func (l *Loader) work(ctx context.Context, id int) {
 			return // the loader is being closed
 		}
 		if t.batch.work.pending.Add(-1) == 0 {
+			if l.config.Beside != nil {
+				t.batch.Beside = l.config.Beside(t.batch)
+			}
 			close(t.batch.work.done)
 		}
 	}

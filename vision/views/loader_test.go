@@ -169,6 +169,19 @@ func TestLoaderIsDeterministic(t *testing.T) {
 	}
 }
 
+// TestLoaderBeside: what is beside a batch is of its own images, those that replaced broken ones too.
+func TestLoaderBeside(t *testing.T) {
+	c := loaderConfig(4, 3)
+	c.Beside = func(b *Batch) any { return slices.Clone(b.Samples) }
+	l := start(t, &fake{n: 23, broken: map[int]bool{3: true, 4: true}}, whole(t), c)
+	for range 14 {
+		b, err := l.Next(context.Background())
+		require.NoError(t, err)
+		assert.Equal(t, b.Samples, b.Beside)
+		assert.NotContains(t, b.Samples, 3)
+	}
+}
+
 func TestLoaderResumesWithoutDecodingWhatCameBefore(t *testing.T) {
 	src := &fake{n: 1000}
 	c := loaderConfig(10, 2)

@@ -45,5 +45,8 @@ func Show(b *bytes.Buffer, res *train.Result) {
 	if n := len(res.Broken); n > 0 {
 		fmt.Fprintf(b, "\nimages that could not be read: %d, see %s/bad_files.txt\n", n, res.Out)
 	}
+	if n := len(res.BadTexts); n > 0 {
+		fmt.Fprintf(b, "\ncaptions that could not be read: %d, see %s/bad_captions.txt\n", n, res.Out)
+	}
 	fmt.Fprintf(b, "\nweights  %s/encoder.safetensors\nreport   %s/report.html\n", res.Out, res.Out)
 }
