@@ -180,8 +180,9 @@ def check_maps(page):
 def check_reading(page):
     """Values under the pointer, and a closer look."""
     plot = page.page.locator("#chart-lr .plot.linear")
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
+    # In one turn, as a page that follows a run draws its charts anew at any time.
+    box = page.page.evaluate("""() => { const e = document.querySelector("#chart-lr .plot.linear");
+        e.scrollIntoView({block: "center"}); return e.getBoundingClientRect().toJSON(); }""")
     page.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.4 * box["height"])
     check(re.match(r"step \d+: \S+", page.page.locator("#chart-lr .readout").inner_text()), f"{page.name}: no value under the pointer")
     before = plot.locator(".mean").get_attribute("d")
