@@ -63,7 +63,8 @@ func (k keys) find(prefix, name string, mapping bool) (path string, section bool
 // short returns the path that a short name stands for.
 func (k keys) short(prefix, name string) (string, error) {
 	if prefix == "" {
-		if path, ok := k.flags[name]; ok {
+		// A flag's name in YAML's spelling, too, whatever other keys end so.
+		if path, ok := k.flags[strings.ReplaceAll(name, "_", "-")]; ok {
 			return path, nil
 		}
 		switch same := k.last[name]; len(same) {
