@@ -75,12 +75,7 @@ out. A small p says that a difference is no chance. It does not say that it is l
 }
 
 func (o *options) check() error {
-	var errs []error
-	if err := o.examination().Validate(); err != nil {
-		for _, line := range strings.Split(err.Error(), "\n") {
-			errs = append(errs, errors.New("--"+line))
-		}
-	}
+	errs := []error{cli.Dashed(o.examination().Validate())}
 	if o.Threads < 0 {
 		errs = append(errs, fmt.Errorf("--threads: %d, expected 0 or more", o.Threads))
 	}

@@ -82,12 +82,7 @@ func (o *options) ranking() (selection.Options, error) {
 
 func (o *options) check() error {
 	r, err := o.ranking()
-	errs := []error{err}
-	if err := r.Validate(); err != nil {
-		for _, line := range strings.Split(err.Error(), "\n") {
-			errs = append(errs, errors.New("--"+line))
-		}
-	}
+	errs := []error{err, cli.Dashed(r.Validate())}
 	if o.Metric == "" {
 		errs = append(errs, errors.New("--metric: empty, expected a name, auto or none"))
 	}

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,28 +30,16 @@ func subcommands() []subcommand { return []subcommand{train(), encode(), show()}
 
 // run is the command: it returns the exit code.
 func run(line []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(line) > 0 {
-		for _, sub := range subcommands() {
-			if sub.Name == "tokenize "+line[0] {
-				return sub.main(line[1:], streams{stdin, stdout, stderr})
-			}
-		}
-		if line[0] == "-h" || line[0] == "-help" || line[0] == "--help" {
-			usage(stdout)
-			return cli.OK
-		}
-		fmt.Fprintf(stderr, "tokenize: %q: no such command\n", line[0])
+	family := cli.Family{
+		Name: "tokenize", Synopsis: "makes vocabularies of captions, and shows what a tokenizer makes of texts.",
+		Footer: "TOKENIZER is a tokenizer.json.",
 	}
-	usage(stderr)
-	return cli.Misused
-}
-
-func usage(w io.Writer) {
-	fmt.Fprint(w, "tokenize makes vocabularies of captions, and shows what a tokenizer makes of texts.\n\nUsage:\n")
 	for _, sub := range subcommands() {
-		fmt.Fprintf(w, "  %s [flags] %s\n        %s\n", sub.Name, sub.Args, sub.Synopsis)
+		family.Members = append(family.Members, cli.Member{Command: sub.Command, Run: func(line []string) int {
+			return sub.main(line, streams{stdin, stdout, stderr})
+		}})
 	}
-	fmt.Fprint(w, "\nTOKENIZER is a tokenizer.json. tokenize COMMAND --help lists the flags.\n")
+	return family.Main(line, stdout, stderr)
 }
 
 // main parses a command line, runs it and returns the exit code.
@@ -63,23 +50,4 @@ func (sub subcommand) main(line []string, std streams) int {
 		}
 		return sub.run(ctx, std, args)
 	})
-}
-
-// flagged puts dashes before the lines of an error that begin with a field's key.
-func flagged(err error) error {
-	if err == nil {
-		return nil
-	}
-	var errs []error
-	for _, e := range unjoined(err) {
-		errs = append(errs, fmt.Errorf("--%w", e))
-	}
-	return errors.Join(errs...)
-}
-
-func unjoined(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()
-	}
-	return []error{err}
 }

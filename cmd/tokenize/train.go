@@ -41,7 +41,7 @@ OUT is read by this library and by Hugging Face's, with the same ids. The same t
 			{For: "a vocabulary of the reports of a study", Line: "tokenize train --column report tokenizer.json studies.csv"},
 			{For: "a small one for a few hundred captions", Line: "tokenize train --size 1000 tokenizer.json captions.txt"},
 		},
-		Check: func() error { return flagged(o.options().Validate()) },
+		Check: func() error { return cli.Dashed(o.options().Validate()) },
 	}
 	cmd.Flags("Vocabulary", o)
 	return subcommand{cmd, 2, o.run}

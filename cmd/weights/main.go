@@ -25,29 +25,15 @@ func subcommands() []subcommand { return []subcommand{list(), convert(), diff()}
 
 // run is the command: it returns the exit code.
 func run(line []string, stdout, stderr io.Writer) int {
-	if len(line) > 0 {
-		for _, sub := range subcommands() {
-			if sub.Name == "weights "+line[0] {
-				return sub.main(line[1:], stdout, stderr)
-			}
-		}
-		if line[0] == "-h" || line[0] == "-help" || line[0] == "--help" {
-			usage(stdout)
-			return cli.OK
-		}
-		fmt.Fprintf(stderr, "weights: %q: no such command\n", line[0])
+	family := cli.Family{
+		Name: "weights", Synopsis: "lists, converts and compares files of weights.",
+		Footer: "Files are safetensors, what torch.save wrote (.pt, .pth, .ckpt, .bin), or an index of such\n" +
+			"files (model.safetensors.index.json).",
 	}
-	usage(stderr)
-	return cli.Misused
-}
-
-func usage(w io.Writer) {
-	fmt.Fprint(w, "weights lists, converts and compares files of weights.\n\nUsage:\n")
 	for _, sub := range subcommands() {
-		fmt.Fprintf(w, "  %s [flags] %s\n        %s\n", sub.Name, sub.Args, sub.Synopsis)
+		family.Members = append(family.Members, cli.Member{Command: sub.Command, Run: func(line []string) int { return sub.main(line, stdout, stderr) }})
 	}
-	fmt.Fprint(w, "\nFiles are safetensors, what torch.save wrote (.pt, .pth, .ckpt, .bin), or an index of such\n"+
-		"files (model.safetensors.index.json). weights COMMAND --help lists the flags.\n")
+	return family.Main(line, stdout, stderr)
 }
 
 // main parses a command line, runs it and returns the exit code, which is Failed if files differ, too.
