@@ -144,16 +144,20 @@ func prediction(s *torch.Scope, views []Views, n int64, kinds []KindLoss) torch.
 
 // of lists the rows of the views whose samples are among has, and those samples.
 func (v Views) of(has []bool) (rows, samples []int) {
-	for i := range v.Z.Size(1) {
-		j := int(i)
-		if v.Samples != nil {
-			j = v.Samples[i]
-		}
-		if has[j] {
-			rows, samples = append(rows, int(i)), append(samples, j)
+	for i := range int(v.Z.Size(1)) {
+		if j := v.sample(i); has[j] {
+			rows, samples = append(rows, i), append(samples, j)
 		}
 	}
 	return rows, samples
+}
+
+// sample is which of the batch's a row is of.
+func (v Views) sample(row int) int {
+	if v.Samples == nil {
+		return row
+	}
+	return v.Samples[row]
 }
 
 // centres are the means [n, K] of the samples' global views, and which samples have one. Rows of others mean nothing.
@@ -168,13 +172,8 @@ func centres(s *torch.Scope, views []Views, n int64) (torch.Tensor, []bool) {
 		if v.Samples != nil {
 			part = spread(s, part, v.Samples, n)
 		}
-		for i := range counts {
-			if v.Samples == nil {
-				counts[i] += float64(v.Globals)
-			}
-		}
-		for _, i := range v.Samples {
-			counts[i] += float64(v.Globals)
+		for i := range int(v.Z.Size(1)) {
+			counts[v.sample(i)] += float64(v.Globals)
 		}
 		if sum.Defined() {
 			part = sum.Add(part)

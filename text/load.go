@@ -89,8 +89,10 @@ func inspect(f *weights.File, spec Spec) (*weights.File, Spec, error) {
 		return nil, spec, err
 	}
 	var told Spec
-	if text, ok := said[metaSpec]; ok && json.Unmarshal([]byte(text), &told) != nil {
-		return nil, spec, fmt.Errorf("metadata %s is %q: expected the sizes of an encoder", metaSpec, text)
+	if _, ok := said[metaSpec]; ok {
+		if told, err = SpecOf(said); err != nil {
+			return nil, spec, err
+		}
 	}
 	told.Name = cmp.Or(said[metaModel], told.Name)
 	seen := sizes(f)

@@ -2,9 +2,7 @@ package train
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -140,12 +138,9 @@ func (r *run) scripted(s *torch.Scope, file string) (lejepa.Encoder, error) {
 
 // keepScript copies the TorchScript module that the run begins with into its folder, where a resumed run finds it.
 func (r *run) keepScript() error {
-	e, kept := r.cfg.Encoder, filepath.Join(r.cfg.Out, initFile)
+	e := r.cfg.Encoder
 	if r.options.encoder != nil || e.Name != vision.TorchScript {
 		return nil
 	}
-	if _, err := os.Stat(kept); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return keepCopy(e.Init, kept, "--init")
+	return keepCopy(e.Init, filepath.Join(r.cfg.Out, initFile), "--init")
 }

@@ -119,10 +119,6 @@ const lookedForCaptions = 1000
 
 // captionShare is the share of a source's images that have a caption, about; it is 0 if no single one has.
 func captionShare(ctx context.Context, src images.Captioned) (float64, error) {
-	has := func(i int) bool {
-		s, err := captionOf(src, i)
-		return err == nil && strings.TrimSpace(s) != "" && utf8.ValidString(s)
-	}
 	n := src.Len()
 	looked := min(n, lookedForCaptions)
 	found := 0
@@ -130,7 +126,7 @@ func captionShare(ctx context.Context, src images.Captioned) (float64, error) {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		if has(int(int64(i) * int64(n) / int64(looked))) {
+		if usableCaption(src, int(int64(i)*int64(n)/int64(looked))) != "" {
 			found++
 		}
 	}
@@ -141,7 +137,7 @@ func captionShare(ctx context.Context, src images.Captioned) (float64, error) {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		if has(i) {
+		if usableCaption(src, i) != "" {
 			return 1 / float64(n), nil
 		}
 	}
@@ -157,6 +153,15 @@ func captionOf(src images.Captioned, i int) (s string, err error) {
 	}()
 	s, _ = src.Caption(i)
 	return s, nil
+}
+
+// usableCaption is an image's caption if views can be made of it, and else "".
+func usableCaption(src images.Captioned, i int) string {
+	s, err := captionOf(src, i)
+	if err != nil || strings.TrimSpace(s) == "" || !utf8.ValidString(s) {
+		return ""
+	}
+	return s
 }
 
 // beside makes views of the captions of batches, in random streams that seed names.
@@ -183,8 +188,8 @@ const shownText = 400
 
 // views are the texts of an image's views in an epoch, as the report shows them.
 func (t *texts) views(c config.Text, seed uint64, epoch, sample int) (all []string) {
-	s, err := captionOf(t.source, sample)
-	if err != nil || strings.TrimSpace(s) == "" || !utf8.ValidString(s) {
+	s := usableCaption(t.source, sample)
+	if s == "" {
 		return nil
 	}
 	for v := range c.Views {
@@ -293,18 +298,17 @@ func (r *run) textEncoder() *text.Encoder {
 
 // keepTokenizer copies the run's tokenizer into its folder, where a resumed run, and who uses its encoder, finds it.
 func (r *run) keepTokenizer() error {
-	kept := filepath.Join(r.cfg.Out, tokenizerFile)
 	if r.texts == nil {
 		return nil
 	}
+	return keepCopy(r.cfg.Text.Tokenizer, filepath.Join(r.cfg.Out, tokenizerFile), "--tokenizer")
+}
+
+// keepCopy copies a file that a run begins with into its folder, unless a copy is there.
+func keepCopy(file, kept, flag string) error {
 	if _, err := os.Stat(kept); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return keepCopy(r.cfg.Text.Tokenizer, kept, "--tokenizer")
-}
-
-// keepCopy copies a file that a run begins with into its folder.
-func keepCopy(file, kept, flag string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", flag, err)
