@@ -34,8 +34,7 @@ test: $(test_bin) ## vet and test everything (TORCH=2.1.2 with another libtorch)
 
 # Packages with tests that don't reach gotch: the race detector would have its C++ compiled anew, and sees nothing of it.
 race: ## test the packages that do without libtorch under the race detector (RACE_FLAGS are go test's)
-	@$(ENV) && pure=$$(go list -test -f '{{.ImportPath}} {{.Deps}}' ./... | \
-		awk '$$1 ~ /\.test$$/ && !/sugarme\/gotch/ { sub(/\.test$$/, "", $$1); print $$1 }') && go test -race $(RACE_FLAGS) $$pure
+	@$(ENV) && pure=$$(scripts/packages.sh pure) && go test -race $(RACE_FLAGS) $$pure
 
 lint: $(lint_bin) ## gofmt, vet, staticcheck and others (.golangci.yml)
 	@$(ENV) && $(lint_bin) run ./...

@@ -7,12 +7,7 @@ data=$(cd "$1" && pwd)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-commands=$(awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' docs/guide.md)
-count=$(grep -c '^go run' <<<"$commands" || true)
-if [ "$count" -lt 15 ]; then
-	echo "docs/guide.md has $count commands, expected 15 or more: is it read right?" >&2
-	exit 1
-fi
+commands=$(scripts/commands.sh docs/guide.md 15)
 # Folders of images, where they stand for themselves; what is written; and lengths.
 commands=$(sed -E "
 	s#(--data|--test|path:) xrays\b#\1 $data/formats/dicom#g

@@ -7,13 +7,7 @@ folder=$(cd "$1" && pwd)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-# The lines of sh blocks, but for the make targets, which CI runs itself.
-commands=$(awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' README.md | grep -v '^make ')
-count=$(grep -c '^go run' <<<"$commands" || true)
-if [ "$count" -lt 3 ]; then
-	echo "README.md has $count commands, expected 3 or more: is it read right?" >&2
-	exit 1
-fi
+commands=$(scripts/commands.sh README.md 3)
 commands=${commands//FOLDER/$folder}
 commands=${commands//TESTS/$folder}
 commands=${commands//runs\/mine/$out/mine}

@@ -43,27 +43,23 @@ def main():
 
     best = run(["go", "run", "./cmd/select", str(o.sweep), "--metric", "none", "--json", "-"])["runs"][0]["dir"]
     weights = f"{best}/encoder.safetensors"
-    frozen = ["--train", f"{o.data}/train", "--test", f"{o.data}/validation", "--shots", ",".join(SHOTS), "--draws", o.draws,
-              "--threads", o.threads, "--json"]
+    data = ["--train", f"{o.data}/train", "--test", f"{o.data}/validation", "--shots", ",".join(SHOTS), "--draws", o.draws,
+            "--threads", o.threads, "--json"]
     cifar = ["--weights", o.cifar, "--model", "cifar_resnet20", "--num-classes", "10", "--drop-head"]
-    rows = [
-        ("pretrained here, frozen", ["--weights", weights]),
-        ("pretrained here, fine-tuned", ["--weights", weights, "--fine-tune"]),
-        ("the same encoder, supervised from scratch", ["--weights", weights, "--untrained", "--fine-tune"]),
-        ("the same encoder, untrained, frozen", ["--weights", weights, "--untrained"]),
-        ("ResNet-20 of CIFAR-10, frozen", cifar),
-        ("ResNet-20 of CIFAR-10, fine-tuned", cifar + ["--fine-tune"]),
+    encoders = [  # the file of what is measured, its flags, and the names of its rows: frozen, and fine-tuned
+        ("pretrained", ["--weights", weights], "pretrained here, frozen", "pretrained here, fine-tuned"),
+        ("untrained", ["--weights", weights, "--untrained"], "the same encoder, untrained, frozen", "the same encoder, supervised from scratch"),
+        ("cifar", cifar, "ResNet-20 of CIFAR-10, frozen", "ResNet-20 of CIFAR-10, fine-tuned"),
     ]
     print(f"encoder: {best}\n\n| | " + " | ".join(f"{s} a class" if s != "all" else s for s in SHOTS) + " |")
     print("| --- |" + " --- |" * len(SHOTS))
-    for name, flags in rows:
-        kept = o.sweep / f"small_data_{name.replace(' ', '_').replace(',', '')}.json"
+    for name, flags, frozen, tuned in encoders:
+        kept = o.sweep / f"small_data_{name}.json"
         if not kept.exists():
-            result = run(["go", "run", "./cmd/evaluate", *flags, *frozen])
-            kept.write_text(json.dumps(result))
+            kept.write_text(json.dumps(run(["go", "run", "./cmd/evaluate", *flags, "--fine-tune", *data])))
         result = json.loads(kept.read_text())
-        scores = result["fine_tuned"] if "--fine-tune" in flags else result["scores"][0]
-        print(f"| {name} | " + " | ".join(cell(s) for s in scores["few_shot"]) + " |", flush=True)
+        for row, scores in [(frozen, result["scores"][0]), (tuned, result["fine_tuned"])]:
+            print(f"| {row} | " + " | ".join(cell(s) for s in scores["few_shot"]) + " |", flush=True)
 
 
 if __name__ == "__main__":
