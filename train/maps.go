@@ -81,10 +81,10 @@ func (r *run) maps(ctx context.Context) (*report.Maps, error) {
 func (r *run) mapped(ctx context.Context) (rows []int, shown []*images.Image, err error) {
 	test, f := r.online.test, r.online.features
 	kept := test.kept
+	rows = images.Evenly(mappedImages, f.N)
 	some := images.Subset{Source: test}
-	for i := range min(mappedImages, f.N) {
-		rows = append(rows, i*f.N/min(mappedImages, f.N))
-		some.Index = append(some.Index, f.Samples[rows[i]])
+	for _, row := range rows {
+		some.Index = append(some.Index, f.Samples[row])
 	}
 	if kept == nil {
 		if kept, err = eval.Prepare(ctx, some, r.extraction()); err != nil {

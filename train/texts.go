@@ -120,18 +120,18 @@ const lookedForCaptions = 1000
 // captionShare is the share of a source's images that have a caption, about; it is 0 if no single one has.
 func captionShare(ctx context.Context, src images.Captioned) (float64, error) {
 	n := src.Len()
-	looked := min(n, lookedForCaptions)
+	looked := images.Evenly(lookedForCaptions, n)
 	found := 0
-	for i := range looked {
+	for _, i := range looked {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		if usableCaption(src, int(int64(i)*int64(n)/int64(looked))) != "" {
+		if usableCaption(src, i) != "" {
 			found++
 		}
 	}
 	if found > 0 {
-		return float64(found) / float64(looked), nil
+		return float64(found) / float64(len(looked)), nil
 	}
 	for i := range n {
 		if ctx.Err() != nil {

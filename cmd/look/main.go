@@ -112,7 +112,7 @@ func run(ctx context.Context, o options, log io.Writer) error {
 	}
 	extract := o.Model.Extract(m)
 	extract.Deep = src.Deep
-	prepared, err := eval.Prepare(ctx, spread(src, o.Images), extract)
+	prepared, err := eval.Prepare(ctx, images.Subset{Source: src, Index: images.Evenly(o.Images, src.Len())}, extract)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func run(ctx context.Context, o options, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	among := spread(src, max(o.Among, o.Images))
+	among := images.Subset{Source: src, Index: images.Evenly(max(o.Among, o.Images), src.Len())}
 	f, err := eval.Extract(ctx, m.Thread, m.Encoder, among, extract)
 	if err != nil {
 		return err

@@ -50,8 +50,8 @@ func drawMaps(ctx context.Context, m *vision.Model, shown []*images.Image) (comp
 // neighbours are the rows of the sheet of nearest images to some of those among which they are looked for.
 func neighbours(ctx context.Context, m *vision.Model, o options, f eval.Extracted, among images.Source) ([][]image.Image, error) {
 	queries := eval.Features{D: f.D}
-	for i := range min(o.Images, f.N) {
-		queries.X = append(queries.X, f.Row(i*f.N/min(o.Images, f.N))...)
+	for _, i := range images.Evenly(o.Images, f.N) {
+		queries.X = append(queries.X, f.Row(i)...)
 		queries.N++
 	}
 	found, err := eval.Neighbours(ctx, m.Thread, eval.Features{X: f.X, N: f.N, D: f.D}, queries, o.Neighbours+1)

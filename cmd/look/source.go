@@ -54,13 +54,3 @@ func (o options) source(ctx context.Context, channels int, log io.Writer) (*imag
 	fmt.Fprintf(log, "images: MNIST's %d to test with\n", digits.Len())
 	return images.Uniform(digits, channels, false), nil
 }
-
-// spread is n images of a collection, evenly over it.
-func spread(src images.Source, n int) images.Subset {
-	n = min(n, src.Len())
-	s := images.Subset{Source: src}
-	for i := range n {
-		s.Index = append(s.Index, i*src.Len()/n)
-	}
-	return s
-}

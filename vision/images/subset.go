@@ -47,3 +47,13 @@ func (s Subset) Classes() []string {
 	}
 	return nil
 }
+
+// Evenly is n indices below size, or all of them if there are fewer, spread evenly and in order, the first being 0.
+func Evenly(n, size int) []int {
+	n = min(n, size)
+	index := make([]int, n)
+	for i := range index {
+		index[i] = int(int64(i) * int64(size) / int64(n))
+	}
+	return index
+}
