@@ -47,10 +47,7 @@ func build(s *torch.Scope, spec Spec, params *torch.Params) (*Encoder, error) {
 	e.types = table("token_type_embeddings", tokenTypes)
 	e.norm = nn.NewLayerNorm(s, p.Sub("LayerNorm"), width, normEps)
 	for i := range spec.Depth {
-		rate := 0.0
-		if spec.Depth > 1 {
-			rate = spec.DropPath * float64(i) / float64(spec.Depth-1)
-		}
+		rate := nn.DropPathRate(spec.DropPath, i, spec.Depth)
 		e.layers = append(e.layers, newLayer(s, params.Root().Sub("encoder").Sub("layer").At(i), spec, i, rate))
 	}
 	return e, nil

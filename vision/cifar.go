@@ -45,7 +45,7 @@ func (c cifarResNet) build(s *torch.Scope, p torch.Path, spec Spec) network {
 			if stride > 1 {
 				b.shortcut = everyOther{pad: (width - in) / 2}
 			}
-			b.dropPath = nn.DropPath{Rate: decayed(spec.DropPath, i, 3*count), Layer: uint32(i)}
+			b.dropPath = nn.DropPath{Rate: nn.DropPathRate(spec.DropPath, i, 3*count), Layer: uint32(i)}
 			level = append(level, b)
 			in, stride = width, 1
 			i++

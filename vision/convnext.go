@@ -61,7 +61,7 @@ func (c convnext) build(s *torch.Scope, p torch.Path, spec Spec) network {
 		}
 		for at := range count {
 			b := c.block(s, p.Sub("blocks").At(at), width)
-			b.dropPath = nn.DropPath{Rate: decayed(spec.DropPath, i, blocks), Layer: uint32(i)}
+			b.dropPath = nn.DropPath{Rate: nn.DropPathRate(spec.DropPath, i, blocks), Layer: uint32(i)}
 			level = append(level, b)
 			i++
 		}

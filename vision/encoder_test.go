@@ -82,8 +82,8 @@ func TestSeedNamesTheWeights(t *testing.T) {
 
 // TestDropPathRisesWithDepth drops the last branch with near certainty, which leaves what the blocks before it compute.
 func TestDropPathRisesWithDepth(t *testing.T) {
-	assert.Equal(t, []float64{0, 0.05, 0.1}, []float64{decayed(0.1, 0, 3), decayed(0.1, 1, 3), decayed(0.1, 2, 3)})
-	assert.Zero(t, decayed(0.1, 0, 1))
+	assert.Equal(t, []float64{0, 0.05, 0.1}, []float64{nn.DropPathRate(0.1, 0, 3), nn.DropPathRate(0.1, 1, 3), nn.DropPathRate(0.1, 2, 3)})
+	assert.Zero(t, nn.DropPathRate(0.1, 0, 1))
 	torchtest.Do(t, func(s *torch.Scope) {
 		g := openGolden(t, "vit")
 		encoder := func(dropPath float64) *Encoder {

@@ -54,7 +54,7 @@ func (r regnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
 				stride = 2
 			}
 			b := r.block(s, p.Sub(fmt.Sprint("s", stage+1)).Sub(fmt.Sprint("b", at+1)), in, width, stride, groups[stage])
-			b.dropPath = nn.DropPath{Rate: decayed(spec.DropPath, i, r.depth), Layer: uint32(i)}
+			b.dropPath = nn.DropPath{Rate: nn.DropPathRate(spec.DropPath, i, r.depth), Layer: uint32(i)}
 			level, in = append(level, b), width
 			i++
 		}

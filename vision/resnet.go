@@ -59,7 +59,7 @@ func (r resnet) build(s *torch.Scope, p torch.Path, spec Spec) network {
 		width := r.width << stage
 		for at := range count {
 			b := r.block(s, p.Sub(fmt.Sprint("layer", stage+1)).At(at), in, width, stride)
-			b.dropPath = nn.DropPath{Rate: decayed(spec.DropPath, i, blocks), Layer: uint32(i)}
+			b.dropPath = nn.DropPath{Rate: nn.DropPathRate(spec.DropPath, i, blocks), Layer: uint32(i)}
 			level = append(level, b)
 			in, stride = r.out(width), 1
 			i++

@@ -78,7 +78,7 @@ func (w swin) build(s *torch.Scope, p torch.Path, spec Spec) network {
 			if at%2 == 1 && side > window.side {
 				b.shift = window.side / 2
 			}
-			rate := decayed(spec.DropPath, i, blocks)
+			rate := nn.DropPathRate(spec.DropPath, i, blocks)
 			b.dropPath1 = nn.DropPath{Rate: rate, Layer: uint32(2 * i)}
 			b.dropPath2 = nn.DropPath{Rate: rate, Layer: uint32(2*i + 1)}
 			level = append(level, b)

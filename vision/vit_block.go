@@ -46,7 +46,7 @@ func (v vit) block(s *torch.Scope, p torch.Path, i int, dropPath float64) *vitBl
 	if !v.dinov3 {
 		b.scale2 = scale("ls2.gamma")
 	}
-	rate := decayed(dropPath, i, int(v.depth))
+	rate := nn.DropPathRate(dropPath, i, int(v.depth))
 	b.dropPath1 = nn.DropPath{Rate: rate, Layer: uint32(2 * i)}
 	b.dropPath2 = nn.DropPath{Rate: rate, Layer: uint32(2*i + 1)}
 	return b
@@ -67,14 +67,6 @@ func (v vit) outLinear(i int) nn.Options {
 		return vitLinear
 	}
 	return nn.Options{Weight: nn.TruncNormal(0.02 / math.Sqrt(2*float64(i+1))), Bias: nn.Zeros}
-}
-
-// decayed is the drop path rate of the i-th of n blocks, rising linearly from 0 to the given rate.
-func decayed(rate float64, i, n int) float64 {
-	if n < 2 {
-		return 0
-	}
-	return rate * float64(i) / float64(n-1)
 }
 
 // forward maps tokens x [N, T, width] to tokens; r are the angles of the patches among them, nil if there are none.

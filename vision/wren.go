@@ -44,7 +44,7 @@ func (w wren) build(s *torch.Scope, p torch.Path, spec Spec) network {
 					convNormAt(s, p.Sub("spread"), out, out, 3, 1, torch.Tensor.Relu),
 					convNormAt(s, p.Sub("mix"), out, out, 1, 1, nil),
 				},
-				dropPath: nn.DropPath{Rate: decayed(spec.DropPath, i, blocks), Layer: uint32(i)},
+				dropPath: nn.DropPath{Rate: nn.DropPathRate(spec.DropPath, i, blocks), Layer: uint32(i)},
 			})
 			i++
 		}

@@ -12,6 +12,14 @@ type DropPath struct {
 	Layer uint32  // separates the masks of one pass
 }
 
+// DropPathRate is the rate of the i-th of n blocks, rising linearly from 0 in the first to last in the last; 0 for a single one.
+func DropPathRate(last float64, i, n int) float64 {
+	if n < 2 {
+		return 0
+	}
+	return last * float64(i) / float64(n-1)
+}
+
 // Forward applies one mask value to each of the N rows of x [N, ...]. Masks depend on the Pass, the layer and the row,
 // never on the device or on what was drawn before. Gradient flows through the rows that are kept.
 func (d DropPath) Forward(s *torch.Scope, x torch.Tensor, p Pass) torch.Tensor {
